@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from clary.storage.journal import Journal
     from clary.storage.resources import ResourceStore
 
-Handler = Callable[["Context", dict[str, Any]], dict[str, Any] | None | Awaitable[dict[str, Any] | None]]
+Handler = Callable[["Context", dict[str, Any]], dict[str, Any] | Awaitable[dict[str, Any] | None] | None]
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,11 +99,15 @@ class Context:
         return await self.platform.call(service, operation, request, scope=self.scope, identity=self.identity)
 
 
-def operation(name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Mark a method as the implementation of the API operation `name`."""
+def operation(name: str, *, anonymous: bool = False) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Mark a method as the implementation of the API operation `name`.
+
+    `anonymous`: unsigned requests reach the method too, with `ctx.identity.kind == "anonymous"`; it must decide about them itself.
+    """
 
     def mark(method: Callable[..., Any]) -> Callable[..., Any]:
         method.__clary_operation__ = name  # type: ignore[attr-defined]
+        method.__clary_anonymous__ = anonymous  # type: ignore[attr-defined]
         return method
 
     return mark

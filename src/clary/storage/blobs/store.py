@@ -1,0 +1,156 @@
+"""The blob store: files named by random ids, fanned out over 256 directories. What a blob means is the caller's business."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import weakref
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from clary.storage.blobs import reader
+from clary.storage.blobs.damage import DamagedBlob
+from clary.storage.blobs.disk import sync_directory
+from clary.storage.blobs.writer import BlobWriter
+
+THREADS = 8
+"""Threads that wait for the disk; a slow one must not hold up the rest of the server."""
+_FAN_OUT = tuple(f"{number:02x}" for number in range(256))
+
+
+class Hold:
+    """Keeps blobs on disk while they are read, even when they are deleted meanwhile. Ends by `release` or by being dropped."""
+
+    def __init__(self, store: BlobStore, blob_ids: Sequence[str]):
+        self.release = weakref.finalize(self, store._release, tuple(blob_ids))
+        self.release.atexit = False
+
+
+class BlobStore:
+    """Blobs under the directory `root`, which belongs to one process at a time.
+
+    With durability `full` a finished blob survives a power cut; with `fast` the death of the process.
+    Blobs that were written but never claimed (the process died in between) stay until `collect`.
+    """
+
+    def __init__(self, root: Path, *, durability: str = "full"):
+        self.root = root
+        self._incoming = root / "incoming"
+        self._durable = durability == "full"
+        self._held: Counter[str] = Counter()
+        self._doomed: set[str] = set()
+        self._created: set[str] | None = set()
+        self._executor = ThreadPoolExecutor(THREADS, thread_name_prefix="blobs")
+        _make_directories(root, self._incoming)
+
+    def create(self, key: bytes | None = None, *, observe: Callable[[bytes], None] | None = None) -> BlobWriter:
+        """A writer for a new blob, sealed with `key` (32 bytes, never used for another blob) when one is given."""
+        blob_id = secrets.token_hex(16)
+        if self._created is not None:
+            self._created.add(blob_id)
+        return BlobWriter(
+            blob_id,
+            self._incoming / blob_id,
+            self._path(blob_id),
+            self._executor,
+            key=key,
+            observe=observe,
+            durable=self._durable,
+        )
+
+    async def read(self, blob_id: str, start: int, length: int, key: bytes | None = None) -> AsyncIterator[bytes]:
+        """The bytes `start` to `start + length`, in pieces. Raises `DamagedBlob`."""
+        loop = asyncio.get_running_loop()
+        try:
+            file = await loop.run_in_executor(self._executor, os.open, self._path(blob_id), os.O_RDONLY)
+        except FileNotFoundError as error:
+            raise DamagedBlob(f"blob {blob_id} is missing") from error
+        try:
+            for read_piece in reader.pieces(file, start, length, key):
+                yield await loop.run_in_executor(self._executor, read_piece)
+        finally:
+            os.close(file)
+
+    def hold(self, blob_ids: Sequence[str]) -> Hold:
+        """Keep blobs readable until the hold is released. Call it where the ids were looked up, before the next await."""
+        self._held.update(blob_ids)
+        return Hold(self, blob_ids)
+
+    async def delete(self, blob_id: str) -> None:
+        """Remove a blob, now or when its last reader is done. A blob that is not there is fine."""
+        if self._held[blob_id]:
+            self._doomed.add(blob_id)
+        else:
+            await asyncio.get_running_loop().run_in_executor(self._executor, self._unlink, blob_id)
+
+    def discard(self, blob_ids: Iterable[str]) -> None:
+        """Remove blobs without waiting for it. If the process dies first, the next one collects them."""
+        for blob_id in blob_ids:
+            if self._held[blob_id]:
+                self._doomed.add(blob_id)
+            else:
+                self._executor.submit(self._unlink, blob_id)
+
+    async def collect(self, live: Callable[[list[str]], Collection[str]]) -> int:
+        """Remove what earlier processes left behind: unfinished files, and blobs that `live(ids)` does not name.
+
+        `live` is called on the event loop. Blobs of this process are left alone. Returns how many files went.
+        """
+        loop = asyncio.get_running_loop()
+        removed = await loop.run_in_executor(self._executor, self._remove, self._incoming, self._not_ours(self._incoming))
+        for name in _FAN_OUT:
+            directory = self.root / name
+            left_over = await loop.run_in_executor(self._executor, self._not_ours, directory)
+            claimed = set(live(left_over)) if left_over else set()
+            garbage = [blob_id for blob_id in left_over if blob_id not in claimed]
+            removed += await loop.run_in_executor(self._executor, self._remove, directory, garbage)
+        self._created = None
+        return removed
+
+    def free_bytes(self) -> int:
+        """What the disk under the store has left for us."""
+        status = os.statvfs(self.root)
+        return status.f_bavail * status.f_frsize
+
+    def close(self) -> None:
+        """Wait for the threads' work."""
+        self._executor.shutdown()
+
+    def _path(self, blob_id: str) -> Path:
+        return self.root / blob_id[:2] / blob_id
+
+    def _not_ours(self, directory: Path) -> list[str]:
+        ours = self._created or set()
+        return [name for name in os.listdir(directory) if name not in ours]
+
+    def _remove(self, directory: Path, names: list[str]) -> int:
+        for name in names:
+            (directory / name).unlink(missing_ok=True)
+        return len(names)
+
+    def _unlink(self, blob_id: str) -> None:
+        self._path(blob_id).unlink(missing_ok=True)
+
+    def _release(self, blob_ids: Sequence[str]) -> None:
+        self._held.subtract(blob_ids)
+        for blob_id in blob_ids:
+            if self._held[blob_id] <= 0:
+                del self._held[blob_id]
+                if blob_id in self._doomed:
+                    self._doomed.discard(blob_id)
+                    self._executor.submit(self._unlink, blob_id)
+
+
+def _make_directories(root: Path, incoming: Path) -> None:
+    """All directories at once at the first start, so that a write syncs only the one it renames into."""
+    if incoming.is_dir():
+        return
+    root.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for name in _FAN_OUT:
+        (root / name).mkdir(exist_ok=True)
+    incoming.mkdir()
+    sync_directory(root)
+    sync_directory(root.parent)

@@ -1,0 +1,1 @@
+"""One module per built-in algorithm; each has an `ALGORITHM`."""

@@ -14,8 +14,8 @@ from sqlalchemy.pool import NullPool
 from clary.core.identifiers import Scope
 from clary.storage.resources import paging
 from clary.storage.resources.migrations import migrate
-from clary.storage.resources.tables import Resource, from_row, metadata, resources, tags
-from clary.storage.resources.transaction import SELECT_ONE, Transaction, bound_key
+from clary.storage.resources.tables import Resource, from_row, metadata, resources
+from clary.storage.resources.transaction import SELECT_ONE, SELECT_TAGS, Transaction, bound_key
 from clary.storage.resources.writer import Writer
 
 T = TypeVar("T")
@@ -23,7 +23,6 @@ T = TypeVar("T")
 _BUSY_TIMEOUT_SECONDS = 10
 _SYNCHRONOUS = {"full": "FULL", "fast": "NORMAL"}
 _BY_ARN = select(resources).where(resources.c.arn == bindparam("arn")).limit(1)
-_TAGS = select(tags.c.key, tags.c.value).where(tags.c.arn == bindparam("arn")).order_by(tags.c.key)
 
 
 class ResourceStore:
@@ -113,7 +112,7 @@ class ResourceStore:
         return page, paging.token_after(page[-1], sort_by) if len(found) > limit else None
 
     def tags(self, arn: str) -> dict[str, str]:
-        return {row.key: row.value for row in self._reader.execute(_TAGS, {"arn": arn})}
+        return {row.key: row.value for row in self._reader.execute(SELECT_TAGS, {"b_arn": arn})}
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:

@@ -23,6 +23,7 @@ _DELETE_ONE = delete(resources).where(_ONE)
 _UPDATE_ONE = update(resources).where(_ONE)
 _DELETE_TAG = delete(tags).where(tags.c.arn == bindparam("b_arn"), tags.c.key == bindparam("b_key"))
 _DELETE_TAGS = delete(tags).where(tags.c.arn == bindparam("b_arn"))
+SELECT_TAGS = select(tags.c.key, tags.c.value).where(tags.c.arn == bindparam("b_arn")).order_by(tags.c.key)
 
 
 class Transaction:
@@ -89,6 +90,9 @@ class Transaction:
         """Remove the resource and its tags; nothing happens when it is gone already."""
         self.connection.execute(_DELETE_ONE, bound_key(resource.kind, resource.scope, resource.name))
         self.connection.execute(_DELETE_TAGS, {"b_arn": resource.arn})
+
+    def tags(self, arn: str) -> dict[str, str]:
+        return {row.key: row.value for row in self.connection.execute(SELECT_TAGS, {"b_arn": arn})}
 
     def set_tags(self, arn: str, values: Mapping[str, str]) -> None:
         """Add tags; a key that is there gets the new value."""

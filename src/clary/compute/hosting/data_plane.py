@@ -1,0 +1,162 @@
+"""The hosting data plane: from a call to the worker that answers it. No database on this path.
+
+The control loop (`compute.control.endpoints`) says which endpoints there are; this says how they answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterable
+from pathlib import Path
+from time import perf_counter
+
+from clary.compute.hosting import errors, frames
+from clary.compute.hosting.endpoint import EndpointPlan, RunningEndpoint
+from clary.compute.hosting.errors import ModelNotReadyException, ModelTimedOut, ValidationError, WorkerLost
+from clary.compute.hosting.instance import Instance, StartProcess
+from clary.compute.hosting.link import Link, Reception
+from clary.compute.hosting.variant import Variant
+from clary.core.identifiers import Scope
+from clary.core.service import Identity
+
+log = logging.getLogger(__name__)
+MAX_BODY_BYTES = 6_291_456
+"""`Body` of InvokeEndpoint in the service model."""
+MODEL_SECONDS = 60.0
+"""How long a model may take for one call."""
+_TARGET_VARIANT = "x-amzn-sagemaker-target-variant"
+_CUSTOM_ATTRIBUTES = "x-amzn-sagemaker-custom-attributes"
+_UNENFORCED = {
+    "x-amzn-sagemaker-target-model": "TargetModel",
+    "x-amzn-sagemaker-target-container-hostname": "TargetContainerHostname",
+    "x-amzn-sagemaker-inference-component": "InferenceComponentName",
+    "x-amzn-sagemaker-enable-explanations": "EnableExplanations",
+    "x-amzn-sagemaker-session-id": "SessionId",
+}
+_TIMED_OUT = (
+    b"Your invocation timed out while waiting for a response from container primary. Review the latency metrics for each "
+    b"container in Amazon CloudWatch, resolve the issue, and try again."
+)
+_WORKER_LOST = b"The model's process ended while it had this call; it is being started again. See the log for the cause."
+
+
+class DataPlane:
+    """All endpoints of a server."""
+
+    def __init__(self, directory: Path, start_process: StartProcess) -> None:
+        self._directory = directory
+        self._start_process = start_process
+        self._reception = Reception()
+        self._endpoints: dict[tuple[Scope, str], RunningEndpoint] = {}
+        self._watch: asyncio.Task[None] | None = None
+
+    async def open(self) -> None:
+        await self._reception.open()
+        self._watch = asyncio.create_task(self._end_silent_workers(), name="silent workers")
+
+    async def close(self) -> None:
+        if self._watch:
+            self._watch.cancel()
+        running, self._endpoints = self._endpoints, {}
+        await asyncio.gather(*(endpoint.close() for endpoint in running.values()))
+        self._reception.close()
+
+    def prepare(self, plan: EndpointPlan) -> RunningEndpoint:
+        """An endpoint that is not started and takes no calls yet."""
+        directory = self._directory / plan.scope.account / plan.scope.region / plan.name.lower() / "instances"
+        return RunningEndpoint(plan, lambda program: Instance(program, directory, self._reception, self._start_process))
+
+    def put_in_service(self, endpoint: RunningEndpoint) -> RunningEndpoint | None:
+        """Send the calls of its name to `endpoint` from now on; returns the one that had them."""
+        key = (endpoint.scope, endpoint.name.lower())
+        former = self._endpoints.get(key)
+        self._endpoints[key] = endpoint
+        return former
+
+    def take_out_of_service(self, scope: Scope, name: str) -> RunningEndpoint | None:
+        return self._endpoints.pop((scope, name.lower()), None)
+
+    def find(self, scope: Scope, name: str) -> RunningEndpoint | None:
+        return self._endpoints.get((scope, name.lower()))
+
+    def in_service(self) -> Iterable[RunningEndpoint]:
+        return tuple(self._endpoints.values())
+
+    async def invoke(
+        self, scope: Scope, identity: Identity, name: str, headers: dict[str, str], body: bytes
+    ) -> tuple[int, dict[str, str], bytes]:
+        """InvokeEndpoint: `headers` are the request's, with lower-case names; returns status, headers and body.
+
+        Raises `ValidationError`, `ModelError`, `ModelNotReadyException` (`compute.hosting.errors`). `identity` has been
+        authorized by the gateway.
+        """
+        arrived = perf_counter()
+        endpoint = self._endpoints.get((scope, name.lower()))
+        if endpoint is None:
+            raise errors.endpoint_not_found(name, scope)
+        _check(headers, body)
+        variant = endpoint.choose(headers.get(_TARGET_VARIANT))
+        try:
+            instance, link = variant.least_loaded() or await variant.wait_for_instance()
+            variant.check_room(link, body)
+        except ModelNotReadyException as error:
+            variant.counters.refused(error.status)
+            raise
+        return await _ask(endpoint, variant, instance, link, headers, body, arrived)
+
+    async def _end_silent_workers(self) -> None:
+        """Time out calls, and replace workers that answer nothing at all for as long as a call may take."""
+        while True:
+            await asyncio.sleep(1)
+            for endpoint in self.in_service():
+                for variant in endpoint.variants.values():
+                    variant.expire(MODEL_SECONDS)
+
+
+def _check(headers: dict[str, str], body: bytes) -> None:
+    for header, parameter in _UNENFORCED.items():
+        if headers.get(header):
+            raise ValidationError(f"{parameter} is not supported by Clary yet, so a call that sets it is refused")
+    if len(body) > MAX_BODY_BYTES:
+        raise ValidationError(
+            "1 validation error detected: Value at 'body' failed to satisfy constraint: "
+            f"Member must have length less than or equal to {MAX_BODY_BYTES}"
+        )
+
+
+async def _ask(
+    endpoint: RunningEndpoint,
+    variant: Variant,
+    instance: Instance,
+    link: Link,
+    headers: dict[str, str],
+    body: bytes,
+    arrived: float,
+) -> tuple[int, dict[str, str], bytes]:
+    asked = perf_counter()
+    try:
+        answer = await link.ask(frames.CALL, _forwarded(headers), body)
+    except (ModelTimedOut, WorkerLost) as error:
+        variant.counters.refused(500)
+        status, text = (0, _TIMED_OUT) if isinstance(error, ModelTimedOut) else (500, _WORKER_LOST)
+        raise errors.model_error(endpoint.scope, endpoint.name, f"{variant.name}/{instance.id}", status, text) from None
+    variant.counters.answered(answer.code, perf_counter() - asked, asked - arrived)
+    if answer.code >= 300:
+        raise errors.model_error(endpoint.scope, endpoint.name, f"{variant.name}/{instance.id}", answer.code, answer.body)
+    return 200, _returned(answer.headers, variant.name), answer.body
+
+
+def _forwarded(headers: dict[str, str]) -> dict[str, str]:
+    """What the container sees of the caller's headers."""
+    return {n: v for n, v in headers.items() if n == "content-type" or n == "accept" or n.startswith("x-amzn-sagemaker-")}
+
+
+def _returned(headers: dict[str, str], variant: str) -> dict[str, str]:
+    """What the caller sees of the container's headers."""
+    seen = {"x-Amzn-Invoked-Production-Variant": variant}
+    if content_type := headers.get("content-type"):
+        seen["Content-Type"] = content_type
+    if attributes := headers.get(_CUSTOM_ATTRIBUTES):
+        seen["X-Amzn-SageMaker-Custom-Attributes"] = attributes
+    return seen

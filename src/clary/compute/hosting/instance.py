@@ -1,0 +1,155 @@
+"""One instance of a variant: a worker process that is started again whenever it ends, until it is retired."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import secrets
+import shutil
+import signal
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from clary.compute.hosting import frames
+from clary.compute.hosting.errors import WorkerLost
+from clary.compute.hosting.link import Link, Reception, StartFailed
+
+log = logging.getLogger(__name__)
+DRAIN_SECONDS = 60.0
+LONGEST_PAUSE_SECONDS = 30.0
+StartProcess = Callable[..., Awaitable[int]]
+"""`ForkServers.start(runtime, target, argument, log=...)` of `compute.runner`."""
+
+
+@dataclass(frozen=True)
+class Program:
+    """What a worker runs: how to load the model, and from what."""
+
+    runtime: str
+    load: str
+    environment: dict[str, str]
+    source: Path | None
+    """A `model.tar.gz`, or a directory that is the model."""
+    start_seconds: float = 480.0
+    """How long loading may take: SageMaker's 8 minutes unless the variant says otherwise."""
+
+
+class Instance:
+    """A place in a variant. `link` is set while its worker is in rotation; `up` tells those who wait for that."""
+
+    def __init__(self, program: Program, directory: Path, reception: Reception, start_process: StartProcess) -> None:
+        self.id = "i-" + secrets.token_hex(9)[:17]
+        self.directory = directory / self.id
+        self.log_file = self.directory / "log"
+        self.link: Link | None = None
+        self.pid = 0
+        self.on_up: Callable[[], None] = lambda: None
+        self._program = program
+        self._reception = reception
+        self._start_process = start_process
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Bring the first worker up, then keep one running. Raises `StartFailed` when the first does not come up."""
+        self.directory.mkdir(parents=True, exist_ok=True)
+        self._in_rotation(await self._start_worker())
+        self._task = asyncio.create_task(self._keep_running())
+
+    async def retire(self) -> None:
+        """Leave the rotation, answer what is in flight, end the worker, remove its directory."""
+        link, self.link = self.link, None
+        if self._task:
+            self._task.cancel()
+        if link:
+            link.close_when_idle()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(link.lost.wait(), DRAIN_SECONDS)
+            link.close()
+        await asyncio.to_thread(shutil.rmtree, self.directory, ignore_errors=True)
+
+    def kill(self) -> None:
+        """End a worker that does not answer; another takes its place."""
+        if self.link and not self.link.lost.is_set():
+            os.kill(self.pid, signal.SIGKILL)
+
+    def _in_rotation(self, link: Link) -> None:
+        self.link = link
+        self.on_up()
+
+    async def _keep_running(self) -> None:
+        while self.link:
+            await self.link.lost.wait()
+            self.link = None
+            log.warning("the worker of instance %s ended; starting another", self.id)
+            self._in_rotation(await self._start_until_up())
+
+    async def _start_until_up(self) -> Link:
+        pause = 0.25
+        while True:
+            try:
+                return await self._start_worker()
+            except StartFailed as error:
+                log.warning("instance %s: %s", self.id, error)
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
+
+    async def _start_worker(self) -> Link:
+        """The link of a worker that has loaded its model and answered a ping. Raises `StartFailed` with the cause."""
+        token = secrets.token_hex(16)
+        greeting = self._reception.expect(token)
+        self.pid = 0
+        try:
+            async with asyncio.timeout(self._program.start_seconds):
+                self.pid = await self._start_process(
+                    self._program.runtime, "clary.compute.hosting.worker:serve", self._argument(token), log=self.log_file
+                )
+                link = await _connected(greeting, self.pid)
+                await link.ready
+                await link.ask(frames.PING, {})
+                return link
+        except TimeoutError:
+            if self.pid and _alive(self.pid):
+                os.kill(self.pid, signal.SIGKILL)
+            raise StartFailed(f"the model was not ready within {self._program.start_seconds:.0f} seconds") from None
+        except WorkerLost:
+            raise StartFailed("the worker process ended before it answered the ping") from None
+        finally:
+            greeting.cancel()
+
+    def _argument(self, token: str) -> dict[str, Any]:
+        program = self._program
+        return {
+            "socket": self._reception.path,
+            "token": token,
+            "directory": str(self.directory),
+            "source": str(program.source or ""),
+            "load": program.load,
+            "environment": program.environment,
+        }
+
+
+async def _connected(greeting: asyncio.Future[Link], pid: int) -> Link:
+    """The worker's link; `StartFailed` when its process ends before it has said hello."""
+    while True:
+        done, _ = await asyncio.wait([greeting], timeout=0.2)
+        if done:
+            return greeting.result()
+        if not _alive(pid):
+            raise StartFailed("the worker process ended before it could load the model")
+
+
+def _alive(pid: int) -> bool:
+    """Whether the process runs. It may be a child of ours (started by `spawn`): then it must be reaped to be seen ended."""
+    try:
+        return os.waitpid(pid, os.WNOHANG) == (0, 0)
+    except ChildProcessError:
+        pass
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
+import lzma
 import shutil
 import tarfile
+import zlib
 from pathlib import Path
 
 MAX_UNPACKED_BYTES = 20 * 1024**3
@@ -25,19 +28,24 @@ def unpack(archive: Path, directory: Path, *, limit_bytes: int = MAX_UNPACKED_BY
     try:
         with tarfile.open(archive, "r:*") as tar:
             _unpack_members(tar, root, limit_bytes)
-    except (tarfile.TarError, EOFError, OSError) as error:
-        if isinstance(error, OSError) and error.errno is not None:
-            raise
+    except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile, lzma.LZMAError) as error:
         raise UnsafeArchive(f"{archive.name} is not a readable tar archive: {error}") from error
+    except (FileExistsError, IsADirectoryError, NotADirectoryError, RuntimeError) as error:  # RuntimeError: a loop of links
+        raise UnsafeArchive(f"members of {archive.name} are in each other's way: {error}") from error
 
 
 def _unpack_members(tar: tarfile.TarFile, root: Path, limit_bytes: int) -> None:
     total = 0
+    links = []
     for count, member in enumerate(tar, start=1):
         total += max(member.size, 0)
         if total > limit_bytes or count > MAX_MEMBERS:
             raise UnsafeArchive(f"the archive unpacks to more than {limit_bytes} bytes or {MAX_MEMBERS} members")
         _unpack_member(tar, member, root)
+        if member.issym():
+            links.append(member)
+    for member in links:  # again: where a link leads may have changed with the links made after it
+        _inside(root, root / member.name, member)
 
 
 def _unpack_member(tar: tarfile.TarFile, member: tarfile.TarInfo, root: Path) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Iterable
-from pathlib import Path
 from time import perf_counter
 
 from clary.compute.hosting import errors, frames
@@ -44,8 +43,7 @@ _WORKER_LOST = b"The model's process ended while it had this call; it is being s
 class DataPlane:
     """All endpoints of a server."""
 
-    def __init__(self, directory: Path, start_process: StartProcess) -> None:
-        self._directory = directory
+    def __init__(self, start_process: StartProcess) -> None:
         self._start_process = start_process
         self._reception = Reception()
         self._endpoints: dict[tuple[Scope, str], RunningEndpoint] = {}
@@ -64,21 +62,22 @@ class DataPlane:
 
     def prepare(self, plan: EndpointPlan) -> RunningEndpoint:
         """An endpoint that is not started and takes no calls yet."""
-        directory = self._directory / plan.scope.account / plan.scope.region / plan.name.lower() / "instances"
-        return RunningEndpoint(plan, lambda program: Instance(program, directory, self._reception, self._start_process))
+        return RunningEndpoint(
+            plan, lambda program: Instance(program, plan.directory / "instances", self._reception, self._start_process)
+        )
 
     def put_in_service(self, endpoint: RunningEndpoint) -> RunningEndpoint | None:
         """Send the calls of its name to `endpoint` from now on; returns the one that had them."""
-        key = (endpoint.scope, endpoint.name.lower())
+        key = (endpoint.scope, endpoint.name)
         former = self._endpoints.get(key)
         self._endpoints[key] = endpoint
         return former
 
     def take_out_of_service(self, scope: Scope, name: str) -> RunningEndpoint | None:
-        return self._endpoints.pop((scope, name.lower()), None)
+        return self._endpoints.pop((scope, name), None)
 
     def find(self, scope: Scope, name: str) -> RunningEndpoint | None:
-        return self._endpoints.get((scope, name.lower()))
+        return self._endpoints.get((scope, name))
 
     def in_service(self) -> Iterable[RunningEndpoint]:
         return tuple(self._endpoints.values())
@@ -92,7 +91,7 @@ class DataPlane:
         authorized by the gateway.
         """
         arrived = perf_counter()
-        endpoint = self._endpoints.get((scope, name.lower()))
+        endpoint = self._endpoints.get((scope, name))
         if endpoint is None:
             raise errors.endpoint_not_found(name, scope)
         _check(headers, body)

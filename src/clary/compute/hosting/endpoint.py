@@ -6,6 +6,7 @@ import asyncio
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from clary.compute.hosting.errors import ValidationError
 from clary.compute.hosting.instance import Instance, Program
@@ -20,7 +21,10 @@ class EndpointPlan:
 
     scope: Scope
     name: str
+    directory: Path
     variants: tuple[VariantPlan, ...]
+    generation: int = 0
+    """Grows with every update of the endpoint."""
 
 
 class VariantFailed(Exception):
@@ -36,6 +40,7 @@ class RunningEndpoint:
     def __init__(self, plan: EndpointPlan, new_instance: Callable[[Program], Instance]) -> None:
         self.scope = plan.scope
         self.name = plan.name
+        self.generation = plan.generation
         self.variants = {variant.name: Variant(variant, new_instance) for variant in plan.variants}
         self._counts = {variant.name: variant.instance_count for variant in plan.variants}
 

@@ -74,6 +74,7 @@ class Instance:
     def kill(self) -> None:
         """End a worker that does not answer; another takes its place."""
         if self.link and not self.link.lost.is_set():
+            self.link.draining = True
             os.kill(self.pid, signal.SIGKILL)
 
     def _in_rotation(self, link: Link) -> None:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 from collections.abc import Callable
-from concurrent.futures import CancelledError, Executor, Future
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,17 +65,25 @@ class BlobWriter:
             await self._job_done()
             self._job = self._executor.submit(self._store, self._take())
 
+    async def flush(self) -> None:
+        """Store what is gathered, so that `observe` has seen everything written so far."""
+        await self._job_done()
+        self._job = self._executor.submit(self._store, self._take())
+        await self._job_done()
+
     async def finish(self) -> Blob:
         """Publish the blob; when this returns it is on disk."""
+        if self._gathered:
+            await self.flush()
         await self._job_done()
-        self._job = self._executor.submit(self._publish, self._take())
+        self._job = self._executor.submit(self._publish)
         await self._job_done()
         return Blob(self._id, self._size)
 
     async def abort(self) -> None:
         """Forget the blob. Harmless after `finish` failed or was cancelled: a thread at work is waited for."""
-        with contextlib.suppress(Exception, CancelledError):
-            await self._job_done()
+        if self._job is not None:
+            await asyncio.gather(asyncio.wrap_future(self._job), return_exceptions=True)
         self._job = self._executor.submit(self._discard)
         await self._job_done()
 
@@ -106,9 +113,8 @@ class BlobWriter:
         self._held_back = bytes(data[start:])
         return b"".join(sealed)
 
-    def _publish(self, batch: bytes) -> None:
+    def _publish(self) -> None:
         """The rename may come before the sync because nothing refers to the blob yet: one journal commit instead of two."""
-        self._store(batch)
         if self._cipher is not None:
             _write_all(self._file, self._cipher.seal(self._chunks, self._held_back, last=True))
         os.rename(self._temporary, self._final)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +11,7 @@ from sqlalchemy import Connection, Engine, Table, bindparam, create_engine, even
 from sqlalchemy.pool import NullPool
 
 from clary.core.identifiers import Scope
+from clary.storage.disk import fsync_directory
 from clary.storage.resources import paging
 from clary.storage.resources.migrations import migrate
 from clary.storage.resources.tables import Resource, from_row, metadata, resources
@@ -46,7 +46,7 @@ class ResourceStore:
         event.listen(for_writing, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
         with for_writing.begin() as connection:
             migrate(connection)
-        _fsync_directory(path.parent)
+        fsync_directory(path.parent)
         return cls(_engine(path, durability), Writer(for_writing.connect(), wake))
 
     async def close(self) -> None:
@@ -147,11 +147,3 @@ def _engine(path: Path, durability: str) -> Engine:
         connection.execute("PRAGMA foreign_keys = ON")
 
     return engine
-
-
-def _fsync_directory(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

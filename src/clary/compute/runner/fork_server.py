@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from clary.compute.runner.start_method import spawn_command, start_method
+from clary.compute.runner.start_method import environment, spawn_command, start_method
 from clary.compute.runner.warm import RUNTIMES, SINGLE_THREADED
 from clary.core.service import Platform
 
@@ -47,6 +47,16 @@ class ForkServers:
                 self._discard(runtime)
                 return await (await self._ready(runtime)).fork(request)
 
+    def alive(self, pid: int) -> bool:
+        """Whether a process that `start` answered still runs."""
+        if any(process.pid == pid and process.poll() is not None for process in self._spawned):
+            return False  # ended, and reaped by this very look
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return False
+        return True
+
     def pids(self) -> dict[str, int]:
         """Runtime -> pid of its warm process, for those that run."""
         return {runtime: warm.process.pid for runtime, warm in self._warm.items()}
@@ -69,7 +79,12 @@ class ForkServers:
         self._spawned = [process for process in self._spawned if process.poll() is None]  # reaps those that ended
         with log.open("ab") as output:
             process = subprocess.Popen(
-                spawn_command(target, argument), stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+                spawn_command(target, argument),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+                env=environment(),
             )
         self._spawned.append(process)
         return process.pid
@@ -88,12 +103,12 @@ class _Warm:
         RUNTIMES[runtime]  # an unknown runtime is the caller's mistake: say so here
         ours, theirs = socket.socketpair()
         with theirs:
-            process = subprocess.Popen(
+            process = subprocess.Popen(  # noqa: ASYNC220 - posix_spawn, a millisecond
                 [sys.executable, "-m", "clary.compute.runner.warm", runtime, str(theirs.fileno())],
                 stdin=subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()],
                 start_new_session=True,  # a Ctrl-C in the terminal is the server's to handle
-                env=os.environ | SINGLE_THREADED,
+                env=environment() | SINGLE_THREADED,
             )
         reader, writer = await asyncio.open_connection(sock=ours)
         return cls(process, reader, writer)

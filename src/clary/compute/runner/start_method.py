@@ -36,6 +36,13 @@ def spawn_command(target: str, argument: Any) -> list[str]:
     return [sys.executable, "-m", __name__, target, json.dumps(argument)]
 
 
+def environment() -> dict[str, str]:
+    """What a new process inherits: everything but AWS settings, so that no job ever holds or uses a real key."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    no_files = {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
+    return inherited | no_files | {"AWS_EC2_METADATA_DISABLED": "true"}
+
+
 def die_with_parent(parent: int) -> None:
     """Ask the kernel to kill this process when its parent dies (Linux only); exits at once when `parent` is gone already."""
     if sys.platform.startswith("linux"):

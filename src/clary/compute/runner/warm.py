@@ -8,7 +8,6 @@ Request, one JSON line: `{"target": "module:function", "argument": …, "log": p
 
 from __future__ import annotations
 
-import contextlib
 import gc
 import importlib
 import json
@@ -19,9 +18,10 @@ import sys
 import traceback
 from typing import Any, NoReturn
 
+from clary.compute.runner import forked
 from clary.compute.runner.start_method import resolve
 
-_JOBS = ("clary.compute.supervisor.main", "clary.compute.supervisor.program")
+_JOBS = ("clary.compute.supervisor.main", "clary.compute.supervisor.objects")
 RUNTIMES: dict[str, tuple[str, ...]] = {
     "bare": (*_JOBS,),
     "numpy": (*_JOBS, "numpy"),
@@ -31,8 +31,6 @@ RUNTIMES: dict[str, tuple[str, ...]] = {
 
 SINGLE_THREADED = {"OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 """Set while importing: OpenBLAS otherwise starts its threads when it is loaded, and a fork copies only one thread."""
-
-_DEFAULT_SIGNALS = (signal.SIGTERM, signal.SIGCHLD, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
 
 
 def main(runtime: str, descriptor: int) -> None:
@@ -50,67 +48,25 @@ def main(runtime: str, descriptor: int) -> None:
 
 
 def preload(runtime: str) -> None:
-    """Import the modules of `runtime`; a missing one is reported here and again, with its reason, by the program that needs it."""
-    for module in RUNTIMES[runtime]:
+    """Import the modules of `runtime` and call the `preload()` of those that have one.
+
+    A missing module is reported here and again, with its reason, by the program that needs it.
+    """
+    for name in RUNTIMES[runtime]:
         try:
-            importlib.import_module(module)
+            module = importlib.import_module(name)
         except ImportError:
             traceback.print_exc()
+            continue
+        getattr(module, "preload", lambda: None)()
     gc.collect()
     gc.freeze()  # keeps the collector from touching, and so copying, the pages that every fork shares
 
 
 def _become(request: dict[str, Any]) -> NoReturn:
-    """In the fork: cut every tie to the warm process, then run the target."""
-    code = 1
-    try:
-        os.setsid()
-        _redirect(request["log"])
-        _close_other_descriptors()
-        for number in _DEFAULT_SIGNALS:
-            signal.signal(number, signal.SIG_DFL)
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        _reseed()
-        resolve(request["target"])(request["argument"])
-        code = 0
-    except SystemExit as error:
-        code = error.code if isinstance(error.code, int) else int(error.code is not None)
-    except BaseException:
-        traceback.print_exc()
-    finally:
-        leave(code)
-
-
-def leave(code: int) -> NoReturn:
-    """End a forked process: flush, then go without the exit handlers that belong to the process it was forked from."""
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(OSError, ValueError):  # a closed pipe or a full disk cannot keep us here
-            stream.flush()
-    os._exit(code)
-
-
-def _redirect(log: str) -> None:
     nothing = os.open(os.devnull, os.O_RDONLY)
-    output = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-    for source, target in ((nothing, 0), (output, 1), (output, 2)):
-        os.dup2(source, target)
-
-
-def _close_other_descriptors() -> None:
-    try:
-        opened = [int(name) for name in os.listdir("/proc/self/fd")]
-    except FileNotFoundError:
-        opened = list(range(3, 256))
-    for descriptor in opened:
-        if descriptor > 2:
-            with contextlib.suppress(OSError):  # the listing's own descriptor is closed already
-                os.close(descriptor)
-
-
-def _reseed() -> None:
-    """numpy's global generator would otherwise give every fork the same numbers; `random` reseeds itself."""
-    if numpy := sys.modules.get("numpy"):
-        numpy.random.seed()
+    output = os.open(request["log"], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    forked.become(lambda: resolve(request["target"])(request["argument"]), nothing, output)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,121 @@
+"""How channels reach the algorithm: File mode copies before the start, Pipe mode streams through FIFOs while it runs."""
+
+from __future__ import annotations
+
+import os
+import struct
+import threading
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from clary.compute.supervisor.channels import Channel, Item, make_parent
+from clary.compute.supervisor.failures import JobError
+from clary.compute.supervisor.objects import Objects
+
+_DOWNLOADS_AT_A_TIME = 8
+_GZIP = 31
+"""zlib's window size of 15 bits, plus 16 for the gzip container."""
+RECORD_IO_MAGIC = 0xCED7230A
+_LONGEST_RECORD = (1 << 29) - 1
+
+
+def download(objects: Objects, channel: Channel, directory: Path) -> None:
+    """File mode: copy every item below `directory`. Compressed objects stay compressed, as the service leaves them."""
+    directory.mkdir(exist_ok=True)
+    for item in channel.items:
+        make_parent(directory, item).touch()
+    with ThreadPoolExecutor(_DOWNLOADS_AT_A_TIME) as pool:
+        for done in [pool.submit(_copy, objects, item, directory / item.path) for item in channel.items]:
+            done.result()
+
+
+def _copy(objects: Objects, item: Item, path: Path) -> None:
+    try:
+        with path.open("wb") as file:
+            for piece in objects.read(item.object):
+                file.write(piece)
+    except OSError as error:
+        raise JobError(f"{item.object.uri} could not be copied to the training directory: {error.strerror}") from error
+
+
+def content(objects: Objects, channel: Channel, item: Item) -> Iterator[bytes]:
+    """The bytes of one object as Pipe mode delivers them: decompressed and wrapped when the channel says so."""
+    pieces = objects.read(item.object)
+    if channel.gzip:
+        pieces = gunzip(pieces, item.object.uri)
+    if not channel.record_io:
+        return pieces
+    if channel.gzip:  # the length goes first, and only decompressing tells it
+        whole = b"".join(pieces)
+        return wrap_record(iter([whole]), len(whole), item.object.uri)
+    return wrap_record(pieces, item.object.size, item.object.uri)
+
+
+def gunzip(pieces: Iterable[bytes], uri: str) -> Iterator[bytes]:
+    """Decompress a gzip stream of one or more members. Raises `JobError` for bytes that are not gzip, or end too early."""
+    member, fresh = zlib.decompressobj(_GZIP), True
+    try:
+        for piece in pieces:
+            while piece:
+                yield member.decompress(piece)
+                fresh, piece = False, member.unused_data
+                if member.eof:
+                    member, fresh = zlib.decompressobj(_GZIP), True
+    except zlib.error as error:
+        raise JobError(f"{uri} is not gzip, although its channel has CompressionType Gzip: {error}") from error
+    if not fresh:
+        raise JobError(f"{uri} ends in the middle of its gzip stream")
+
+
+def wrap_record(pieces: Iterator[bytes], length: int, uri: str) -> Iterator[bytes]:
+    """One RecordIO record: magic, length, payload, zeros up to a multiple of four bytes (RecordWrapperType RecordIO)."""
+    if length > _LONGEST_RECORD:
+        raise JobError(f"{uri} is too long for one RecordIO record ({length} bytes; at most {_LONGEST_RECORD})")
+    yield struct.pack("<II", RECORD_IO_MAGIC, length)
+    yield from pieces
+    yield bytes(-length % 4)
+
+
+class PipeFeeder(threading.Thread):
+    """Pipe mode: FIFO `<channel>_<epoch>`, one per pass over the data; each is made before the one before it is fed."""
+
+    def __init__(self, objects: Objects, channel: Channel, data: Path, failed: Callable[[BaseException], None]):
+        super().__init__(name=f"feed-{channel.name}", daemon=True)
+        self._objects = objects
+        self._channel = channel
+        self._data = data
+        self._failed = failed
+        os.mkfifo(self._fifo(0))
+
+    def _fifo(self, epoch: int) -> Path:
+        return self._data / f"{self._channel.name}_{epoch}"
+
+    def run(self) -> None:
+        epoch = 0
+        try:
+            while True:
+                self._feed(epoch)
+                epoch += 1
+        except BaseException as error:
+            self._failed(error)
+
+    def _feed(self, epoch: int) -> None:
+        descriptor = os.open(self._fifo(epoch), os.O_WRONLY)  # waits until the algorithm opens it
+        os.mkfifo(self._fifo(epoch + 1))
+        try:
+            for item in self._channel.order(epoch):
+                for piece in content(self._objects, self._channel, item):
+                    write_all(descriptor, piece)
+        except BrokenPipeError:
+            pass  # the algorithm has read enough of this epoch
+        finally:
+            os.close(descriptor)
+
+
+def write_all(descriptor: int, data: bytes) -> None:
+    """`os.write` until everything is written."""
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]

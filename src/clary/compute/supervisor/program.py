@@ -1,0 +1,51 @@
+"""The training process, from inside: waits for its data, runs the algorithm, says why when it fails."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import traceback
+from pathlib import Path
+from typing import Any
+
+from clary.compute.runner import job_directory
+from clary.compute.runner.start_method import die_with_parent, resolve
+from clary.compute.supervisor.failures import describe
+
+CUSTOMER_ERROR_EXIT, ALGORITHM_ERROR_EXIT = 2, 1
+
+
+def run(argument: dict[str, Any]) -> None:
+    """Run `argument["program"]` on `argument["opt_ml"]` once the supervisor says go (one byte on stdin).
+
+    Imports come before the go, so that they overlap with the download. When stdin ends without it, there is nothing to do.
+    A failure's description goes to the file `argument["failure"]`, its exit status to the supervisor.
+    """
+    die_with_parent(argument["parent"])
+    os.environ.update(argument["environment"])
+    try:
+        program = resolve(argument["program"])
+        if not os.read(0, 1):
+            return
+        if not sys.platform.startswith("linux"):
+            threading.Thread(target=_die_with_lifeline, daemon=True).start()
+        program(Path(argument["opt_ml"]))
+    except Exception as error:
+        _report(error, Path(argument["failure"]))
+
+
+def _report(error: Exception, to: Path) -> None:
+    failure = describe(error)
+    if failure["prefix"] == "ClientError":
+        print(f"{failure['type']}: {error}", file=sys.stderr)
+    else:
+        traceback.print_exception(error)
+    job_directory.write_json(to, failure)
+    sys.exit(CUSTOMER_ERROR_EXIT if failure["prefix"] == "ClientError" else ALGORITHM_ERROR_EXIT)
+
+
+def _die_with_lifeline() -> None:
+    """Where the kernel does not tell of a parent's death, the end of stdin does."""
+    os.read(0, 1)
+    os._exit(1)

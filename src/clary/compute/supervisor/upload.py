@@ -1,0 +1,72 @@
+"""What a job leaves in S3: `model.tar.gz` and `output.tar.gz`, or the loose files when the job asks for no compression."""
+
+from __future__ import annotations
+
+import gzip
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from clary.compute.supervisor.objects import Objects, parse_uri
+
+_GZIP_LEVEL = 6
+
+
+def store(objects: Objects, source: Path, name: str, job: str, output: dict[str, Any]) -> tuple[str, int]:
+    """Store the content of `source` as `<S3OutputPath>/<job>/output/<name>.tar.gz`; its URI and stored bytes.
+
+    `output` is the job's OutputDataConfig. With CompressionType NONE the files go below `…/output/<name>/`.
+    """
+    base = f"{output['S3OutputPath'].rstrip('/')}/{job}/output/{name}"
+    if output.get("CompressionType") == "NONE":
+        return _store_files(objects, source, f"{base}/", encryption(output))
+    archive = source.parent / f".{name}.tar.gz"
+    pack(source, archive)
+    objects.upload(archive, *parse_uri(f"{base}.tar.gz"), encryption(output))
+    size = archive.stat().st_size
+    archive.unlink()
+    return f"{base}.tar.gz", size
+
+
+def _store_files(objects: Objects, source: Path, uri: str, keys: dict[str, str]) -> tuple[str, int]:
+    total = 0
+    bucket, prefix = parse_uri(uri)
+    for path in files(source):
+        objects.upload(path, bucket, prefix + path.relative_to(source).as_posix(), keys)
+        total += path.stat().st_size
+    return uri, total
+
+
+def encryption(output: dict[str, Any]) -> dict[str, str]:
+    """SSE-KMS with the job's key, or whatever the bucket does by itself."""
+    key = output.get("KmsKeyId")
+    return {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": key} if key else {}
+
+
+def files(directory: Path) -> Iterator[Path]:
+    """Regular files below `directory`, in order. A link counts as the file it leads to, but only inside `directory`."""
+    root = directory.resolve()
+    for path in sorted(directory.rglob("*")):
+        if path.is_file() and path.resolve().is_relative_to(root):
+            yield path
+
+
+def pack(directory: Path, archive: Path) -> None:
+    """A tar of `directory`'s content with its root as the root: equal content gives equal bytes, whoever packs it when."""
+    with (
+        archive.open("wb") as raw,
+        gzip.GzipFile("", "wb", _GZIP_LEVEL, raw, mtime=0) as compressed,
+        tarfile.open(fileobj=compressed, mode="w", format=tarfile.PAX_FORMAT) as tar,
+    ):
+        for path in files(directory):
+            with path.open("rb") as content:
+                tar.addfile(_entry(path, directory), content)
+
+
+def _entry(path: Path, directory: Path) -> tarfile.TarInfo:
+    status = path.stat()
+    entry = tarfile.TarInfo(path.relative_to(directory).as_posix())
+    entry.size = status.st_size
+    entry.mode = 0o755 if status.st_mode & 0o100 else 0o644
+    return entry

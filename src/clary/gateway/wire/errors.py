@@ -1,0 +1,107 @@
+"""Errors in each protocol's form (client contract, section 1.4)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+import orjson
+
+from clary.core.errors import InternalFailure, ServiceError
+from clary.gateway.wire import models
+from clary.gateway.wire.request import Route
+from clary.gateway.wire.scalars import epoch
+from clary.gateway.wire.serialize import XML_DECLARATION, WireResponse, extended_request_id, header_value
+from clary.gateway.wire.serialize_xml import element, namespace
+
+
+def serialize_error(route: Route, error: BaseException, request_id: str) -> WireResponse:
+    """The response to a request that went wrong; anything but a `ServiceError` answers 500 and says nothing of the inside."""
+    if not isinstance(error, ServiceError):
+        error = InternalFailure("We encountered an internal error. Please try again.")
+    response = _FORMS.get(route.protocol, _json)(route, error, request_id)
+    response.status = error.status
+    for name, value in error.headers.items():
+        response.headers[name.lower()] = header_value(name, value)
+    if route.method == "HEAD":
+        response.body = b""  # clients then read the code from the status line
+    response.headers["content-length"] = str(len(response.body))  # type: ignore[arg-type]
+    return response
+
+
+def _members(error: ServiceError) -> dict[str, Any]:
+    return {name: epoch(value) if isinstance(value, datetime) else value for name, value in error.members.items()}
+
+
+def _document(error: ServiceError) -> dict[str, Any]:
+    return {"__type": error.code, "message": error.message, **_members(error)}
+
+
+def _query_compatible(route: Route, error: ServiceError) -> dict[str, str]:
+    """Services that used to speak query (cloudwatch) also name the query protocol's code."""
+    if route.service and models.load_service(route.service).is_query_compatible:
+        return {"x-amzn-query-error": f"{error.code};{_fault(error)}"}
+    return {}
+
+
+def _fault(error: ServiceError) -> str:
+    return "Sender" if error.status < 500 else "Receiver"
+
+
+def _json(route: Route, error: ServiceError, request_id: str) -> WireResponse:
+    version = models.load_service(route.service).metadata.get("jsonVersion", "1.1") if route.service else "1.1"
+    headers = {"x-amzn-requestid": request_id, "content-type": f"application/x-amz-json-{version}"}
+    return WireResponse(400, headers | _query_compatible(route, error), orjson.dumps(_document(error)))
+
+
+def _rest_json(route: Route, error: ServiceError, request_id: str) -> WireResponse:
+    headers = {
+        "x-amzn-requestid": request_id,
+        "x-amzn-errortype": header_value("x-amzn-errortype", error.code),
+        "content-type": "application/json",
+    }
+    # The modelled errors of rest-json services spell it `Message`; clients read either.
+    body = {"Message": error.message, "message": error.message, **_members(error)}
+    return WireResponse(400, headers, orjson.dumps(body))
+
+
+def _cbor(route: Route, error: ServiceError, request_id: str) -> WireResponse:
+    import cbor2
+
+    headers = {"smithy-protocol": "rpc-v2-cbor", "content-type": "application/cbor", "x-amzn-requestid": request_id}
+    return WireResponse(400, headers | _query_compatible(route, error), cbor2.dumps(_document(error)))
+
+
+def _query(route: Route, error: ServiceError, request_id: str) -> WireResponse:
+    xmlns = namespace(models.load_service(route.service).metadata.get("xmlNamespace")) if route.service else ""
+    details = element("Type", _fault(error)) + element("Code", error.code) + element("Message", error.message)
+    details += "".join(element(name, str(value)) for name, value in _members(error).items())
+    body = f"{XML_DECLARATION}<ErrorResponse{xmlns}><Error>{details}</Error>{element('RequestId', request_id)}</ErrorResponse>"
+    return WireResponse(400, {"content-type": "text/xml", "x-amzn-requestid": request_id}, body.encode())
+
+
+def _ec2(route: Route, error: ServiceError, request_id: str) -> WireResponse:
+    details = element("Code", error.code) + element("Message", error.message)
+    body = f"{XML_DECLARATION}<Response><Errors><Error>{details}</Error></Errors>{element('RequestID', request_id)}</Response>"
+    return WireResponse(400, {"content-type": "text/xml", "x-amzn-requestid": request_id}, body.encode())
+
+
+def _s3(route: Route, error: ServiceError, request_id: str) -> WireResponse:
+    code = "InternalError" if error.code == "InternalFailure" else error.code
+    host_id = extended_request_id(request_id)
+    details = element("Code", code) + element("Message", error.message)
+    details += "".join(element(name, str(value)) for name, value in _members(error).items())
+    details += element("RequestId", request_id) + element("HostId", host_id)
+    headers = {"content-type": "application/xml", "x-amz-request-id": request_id, "x-amz-id-2": host_id}
+    return WireResponse(400, headers, f"{XML_DECLARATION}<Error>{details}</Error>".encode())
+
+
+_FORMS: dict[str, Callable[[Route, ServiceError, str], WireResponse]] = {
+    "json": _json,
+    "rest-json": _rest_json,
+    "smithy-rpc-v2-cbor": _cbor,
+    "query": _query,
+    "ec2": _ec2,
+    "rest-xml": _s3,
+}

@@ -65,7 +65,7 @@ class Algorithm:
         """`tag` without a suffix that means nothing; the last one for `""`; None when the repository has no such tag."""
         tags = self.repositories[repository]
         if not tag:
-            return next(reversed(tags))
+            return list(tags)[-1]
         for suffix in self.ignored_tag_suffixes:
             tag = tag.removesuffix(suffix)
         return tag if tag in tags else None

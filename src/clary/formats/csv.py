@@ -1,0 +1,132 @@
+"""CSV of numbers: rows of equal length, no header, blank cells are missing values (NaN)."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterator
+from typing import BinaryIO
+
+import numpy as np
+
+from clary.formats import blocks
+from clary.formats.errors import FormatError
+
+DELIMITERS = (",", "\t", ";", "|", " ")
+
+
+def sniff_delimiter(line: str) -> str:
+    """The delimiter that cuts `line` into most cells; `,` when none does."""
+    counts = {delimiter: line.strip().count(delimiter) for delimiter in DELIMITERS}
+    best = max(DELIMITERS, key=lambda delimiter: counts[delimiter])
+    # "1, 2, 3" has as many blanks as commas: the earlier candidate wins
+    return best if counts[best] else ","
+
+
+def read(
+    stream: BinaryIO, source: str, *, delimiter: str | None = None, block_bytes: int = blocks.BLOCK_BYTES
+) -> Iterator[np.ndarray]:
+    """Arrays (rows, columns) float32 of a few megabytes each; the delimiter is taken from the first line unless given.
+
+    Raises `FormatError` with file, row and column (both from 1) for a header, a text cell or a row of another length.
+    """
+    rows = 0
+    columns = None
+    for block in blocks.of_lines(stream, source, block_bytes):
+        if block.isspace():
+            rows += block.count(b"\n")
+            continue
+        delimiter = delimiter or sniff_delimiter(_first_line(block))
+        table = parse(block, delimiter, source=source, first_row=rows + 1, columns=columns)
+        columns = table.shape[1]
+        rows += block.count(b"\n")
+        yield table
+
+
+def parse(
+    block: bytes, delimiter: str = ",", *, source: str = "", first_row: int = 1, columns: int | None = None
+) -> np.ndarray:
+    """(rows, columns) float32 of whole CSV lines; blank lines are skipped.
+
+    `first_row` is the number of the first line, for messages; `columns` is how many there must be. Raises `FormatError`.
+    """
+    if not block or block.isspace():
+        return np.empty((0, columns or 0), dtype=np.float32)
+    try:
+        table = _table(block, delimiter)
+    except ValueError as error:
+        if problem := _explain(block, delimiter, source, first_row, columns):
+            raise FormatError(problem) from error
+        table = _table(_without_padding(block, delimiter.encode()), delimiter)
+    if columns is not None and table.shape[1] != columns:
+        raise FormatError(_explain(block, delimiter, source, first_row, columns) or f"{source} has {table.shape[1]} columns")
+    return table
+
+
+def format_rows(table: np.ndarray, delimiter: str = ",") -> bytes:
+    """CSV lines of a (rows, columns) array, shortest form that reads back the same; NaN is written blank."""
+    lines = (delimiter.join("" if cell != cell else str(cell) for cell in row) for row in table)
+    return "".join(f"{line}\n" for line in lines).encode()
+
+
+def _table(block: bytes, delimiter: str) -> np.ndarray:
+    return np.loadtxt(
+        io.BytesIO(_with_nan(block, delimiter.encode())),
+        dtype=np.float32,
+        delimiter=None if delimiter == " " else delimiter,
+        comments=None,
+        quotechar='"' if b'"' in block else None,
+        ndmin=2,
+    )
+
+
+def _without_padding(block: bytes, delimiter: bytes) -> bytes:
+    """`block` without the blanks and quotes of cells that hold nothing else, so that these cells are blank."""
+    edge = re.escape(delimiter)
+    return re.sub(rb"(^|%b)[ \t\"]+(?=%b|\r?$)" % (edge, edge), rb"\1", block, flags=re.MULTILINE)
+
+
+def _first_line(block: bytes) -> str:
+    return block.lstrip().split(b"\n", 1)[0].decode("utf-8", "replace")
+
+
+def _with_nan(block: bytes, delimiter: bytes) -> bytes:
+    """`block` with `nan` in its blank cells (the numpy reader knows no blank)."""
+    if delimiter == b" ":
+        return block
+    for pair in (delimiter * 2, delimiter + b"\n", b"\n" + delimiter, delimiter + b"\r"):
+        if pair in block:
+            filled = pair[:1] + b"nan" + pair[1:]
+            block = block.replace(pair, filled).replace(pair, filled)  # twice: ",,," overlaps
+    if block.startswith(delimiter):
+        block = b"nan" + block
+    return block + b"nan" if block.endswith(delimiter) else block
+
+
+def _explain(block: bytes, delimiter: str, source: str, first_row: int, columns: int | None) -> str | None:
+    """What is wrong with the first bad line of a block that the fast reader refused."""
+    for number, line in enumerate(block.decode("utf-8", "replace").split("\n"), first_row):
+        if not line.strip():
+            continue
+        cells = [cell.strip().strip('"') for cell in line.split(None if delimiter == " " else delimiter)]
+        if number == 1 and not any(_is_number(cell) for cell in cells):
+            shown = ", ".join(repr(cell) for cell in cells[:3])
+            return f"{source} begins with a header row ({shown}, ...); remove it: every row must be numbers, the label first"
+        columns = columns or len(cells)
+        if len(cells) != columns:
+            return f"{source}, row {number} has {len(cells)} columns where the rows before have {columns}"
+        for column, cell in enumerate(cells, 1):
+            if cell and not _is_number(cell):
+                return (
+                    f"{source}, row {number}, column {column}: {cell[:40]!r} is not a number; "
+                    "encode categories as numbers, and leave missing values blank"
+                )
+    return None
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return "_" not in text

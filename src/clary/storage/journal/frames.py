@@ -1,0 +1,128 @@
+"""The bytes of the journal's files. Every file is a sequence of frames, so that a torn end is found by its checksum.
+
+    frame   u32 length of the body, u32 CRC-32 of the body, body
+    body    u8 kind, then
+      BLOCK  u64 first offset, u32 number of records, i64 oldest ms, i64 newest ms, i32 length of the cursor (-1: none),
+             cursor, records: i64 timestamp ms, u32 length, payload
+      STATE  JSON: stream, base, start, cursor
+
+One append is one block, so its records and its cursor are kept or lost together. All numbers are little-endian.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import orjson
+
+BLOCK, STATE = 1, 2
+
+_FRAME = struct.Struct("<II")
+_BLOCK = struct.Struct("<BQIqqi")
+_RECORD = struct.Struct("<qI")
+
+
+class Record(NamedTuple):
+    """One record: its place in the stream (0, 1, 2, ...), its time in ms since the epoch, its bytes."""
+
+    offset: int
+    timestamp: int
+    payload: bytes
+
+
+class Records(NamedTuple):
+    """Records as bytes, with what a block says of them."""
+
+    data: bytes
+    number: int
+    oldest: int
+    newest: int
+
+
+class Block(NamedTuple):
+    """What stands before the records of a block. `cursor` None means that the append set none."""
+
+    first: int
+    number: int
+    oldest: int
+    newest: int
+    cursor: str | None
+    records_at: int
+
+    @property
+    def end(self) -> int:
+        return self.first + self.number
+
+
+@dataclass(slots=True)
+class State:
+    """What a segment file says of its stream: the offset of the segment's first record, where the stream begins, the cursor."""
+
+    stream: str
+    base: int
+    start: int
+    cursor: str | None
+
+
+def frame(body: bytes) -> bytes:
+    return _FRAME.pack(len(body), zlib.crc32(body)) + body
+
+
+def frames(data: bytes) -> Iterator[tuple[int, int, memoryview]]:
+    """`(position, end, body)` of each frame, up to the end or the first frame that is torn or damaged."""
+    view, position = memoryview(data), 0
+    while position + _FRAME.size <= len(data):
+        length, checksum = _FRAME.unpack_from(data, position)
+        end = position + _FRAME.size + length
+        body = view[position + _FRAME.size : end]
+        if length == 0 or len(body) < length or zlib.crc32(body) != checksum:
+            return
+        yield position, end, body
+        position = end
+
+
+def encode_records(records: Sequence[tuple[int, bytes]]) -> Records:
+    """Raises `struct.error` for a time that does not fit 64 bits."""
+    times = [timestamp for timestamp, _ in records] or [0]
+    data = b"".join(_RECORD.pack(timestamp, len(payload)) + payload for timestamp, payload in records)
+    return Records(data, len(records), min(times), max(times))
+
+
+def encode_block(first: int, records: Records, cursor: str | None) -> bytes:
+    """A block's body. Without records it only carries the cursor."""
+    encoded = b"" if cursor is None else cursor.encode()
+    length = -1 if cursor is None else len(encoded)
+    head = _BLOCK.pack(BLOCK, first, records.number, records.oldest, records.newest, length)
+    return head + encoded + records.data
+
+
+def decode_block(body: bytes | memoryview) -> Block:
+    _, first, number, oldest, newest, cursor_length = _BLOCK.unpack_from(body)
+    if cursor_length < 0:
+        return Block(first, number, oldest, newest, None, _BLOCK.size)
+    records_at = _BLOCK.size + cursor_length
+    return Block(first, number, oldest, newest, str(body[_BLOCK.size : records_at], "utf-8"), records_at)
+
+
+def records_of(body: bytes | memoryview, block: Block, offset: int = 0) -> Iterator[Record]:
+    """The records of a block from `offset` on."""
+    position = block.records_at
+    for number in range(block.first, block.end):
+        timestamp, length = _RECORD.unpack_from(body, position)
+        position += _RECORD.size
+        if number >= offset:
+            yield Record(number, timestamp, bytes(body[position : position + length]))
+        position += length
+
+
+def encode_state(state: State) -> bytes:
+    values = {"stream": state.stream, "base": state.base, "start": state.start, "cursor": state.cursor}
+    return bytes([STATE]) + orjson.dumps(values)
+
+
+def decode_state(body: bytes | memoryview) -> State:
+    return State(**orjson.loads(body[1:]))

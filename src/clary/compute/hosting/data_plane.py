@@ -6,24 +6,27 @@ The control loop (`compute.control.endpoints`) says which endpoints there are; t
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections.abc import Iterable
+import contextlib
+import secrets
 from time import perf_counter
 
 from clary.compute.hosting import errors, frames
 from clary.compute.hosting.endpoint import EndpointPlan, RunningEndpoint
 from clary.compute.hosting.errors import ModelNotReadyException, ModelTimedOut, ValidationError, WorkerLost
-from clary.compute.hosting.instance import Instance, StartProcess
+from clary.compute.hosting.instance import Instance, Program
+from clary.compute.hosting.instance_log import InstanceLog, Sink
 from clary.compute.hosting.link import Link, Reception
-from clary.compute.hosting.variant import Variant
+from clary.compute.hosting.variant import RESTART_PATIENCE_SECONDS, Variant
+from clary.compute.runner.fork_server import ForkServers
 from clary.core.identifiers import Scope
 from clary.core.service import Identity
 
-log = logging.getLogger(__name__)
 MAX_BODY_BYTES = 6_291_456
 """`Body` of InvokeEndpoint in the service model."""
 MODEL_SECONDS = 60.0
 """How long a model may take for one call."""
+LOG_SECONDS = 0.25
+"""How long a worker's line may wait before it is shipped to its log stream."""
 _TARGET_VARIANT = "x-amzn-sagemaker-target-variant"
 _CUSTOM_ATTRIBUTES = "x-amzn-sagemaker-custom-attributes"
 _UNENFORCED = {
@@ -43,43 +46,65 @@ _WORKER_LOST = b"The model's process ended while it had this call; it is being s
 class DataPlane:
     """All endpoints of a server."""
 
-    def __init__(self, start_process: StartProcess) -> None:
-        self._start_process = start_process
+    def __init__(self, processes: ForkServers, logs: Sink) -> None:
+        self._processes = processes
+        self._sink = logs
         self._reception = Reception()
         self._endpoints: dict[tuple[Scope, str], RunningEndpoint] = {}
-        self._watch: asyncio.Task[None] | None = None
+        self._expected: dict[tuple[Scope, str], asyncio.Event] = {}
+        self._instances: set[Instance] = set()
+        self._tasks: list[asyncio.Task[None]] = []
 
     async def open(self) -> None:
         await self._reception.open()
-        self._watch = asyncio.create_task(self._end_silent_workers(), name="silent workers")
+        self._tasks = [asyncio.create_task(self._end_silent_workers()), asyncio.create_task(self._ship_logs())]
 
     async def close(self) -> None:
-        if self._watch:
-            self._watch.cancel()
+        """Answer what is in flight, end all workers."""
+        for task in self._tasks:
+            task.cancel()
         running, self._endpoints = self._endpoints, {}
         await asyncio.gather(*(endpoint.close() for endpoint in running.values()))
         self._reception.close()
 
     def prepare(self, plan: EndpointPlan) -> RunningEndpoint:
         """An endpoint that is not started and takes no calls yet."""
-        return RunningEndpoint(
-            plan, lambda program: Instance(program, plan.directory / "instances", self._reception, self._start_process)
-        )
+        return RunningEndpoint(plan, lambda variant, program: self._new_instance(plan, variant, program))
+
+    def _new_instance(self, plan: EndpointPlan, variant: str, program: Program) -> Instance:
+        file = plan.directory / "instances" / variant / f"i-{secrets.token_hex(9)[:17]}" / "log"
+        log = InstanceLog(file, self._sink, plan.scope, plan.name, variant)
+        instance = Instance(program, log, self._reception, self._processes)
+        self._instances.add(instance)
+        instance.on_gone = lambda: self._instances.discard(instance)
+        return instance
+
+    async def ship_leftovers(self, plan: EndpointPlan) -> None:
+        """Ship what workers of a server that was killed had printed last; call it before anything is started."""
+        for file in (plan.directory / "instances").glob("*/*/log"):
+            await InstanceLog(file, self._sink, plan.scope, plan.name, file.parent.parent.name).ship(ended=True)
+
+    def expect(self, scope: Scope, name: str) -> None:
+        """Calls of this endpoint wait a while: it is being brought up again."""
+        self._expected.setdefault((scope, name), asyncio.Event())
 
     def put_in_service(self, endpoint: RunningEndpoint) -> RunningEndpoint | None:
         """Send the calls of its name to `endpoint` from now on; returns the one that had them."""
         key = (endpoint.scope, endpoint.name)
         former = self._endpoints.get(key)
         self._endpoints[key] = endpoint
+        if expected := self._expected.pop(key, None):
+            expected.set()
         return former
 
     def take_out_of_service(self, scope: Scope, name: str) -> RunningEndpoint | None:
+        self._expected.pop((scope, name), None)
         return self._endpoints.pop((scope, name), None)
 
     def find(self, scope: Scope, name: str) -> RunningEndpoint | None:
         return self._endpoints.get((scope, name))
 
-    def in_service(self) -> Iterable[RunningEndpoint]:
+    def in_service(self) -> tuple[RunningEndpoint, ...]:
         return tuple(self._endpoints.values())
 
     async def invoke(
@@ -91,9 +116,7 @@ class DataPlane:
         authorized by the gateway.
         """
         arrived = perf_counter()
-        endpoint = self._endpoints.get((scope, name))
-        if endpoint is None:
-            raise errors.endpoint_not_found(name, scope)
+        endpoint = self._endpoints.get((scope, name)) or await self._expected_endpoint(scope, name)
         _check(headers, body)
         variant = endpoint.choose(headers.get(_TARGET_VARIANT))
         try:
@@ -103,6 +126,23 @@ class DataPlane:
             variant.counters.refused(error.status)
             raise
         return await _ask(endpoint, variant, instance, link, headers, body, arrived)
+
+    async def _expected_endpoint(self, scope: Scope, name: str) -> RunningEndpoint:
+        expected = self._expected.get((scope, name))
+        if expected:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(expected.wait(), RESTART_PATIENCE_SECONDS)
+        if endpoint := self._endpoints.get((scope, name)):
+            return endpoint
+        if (scope, name) in self._expected:
+            raise ModelNotReadyException(f"Endpoint {name} is being started again; try again.")
+        raise errors.endpoint_not_found(name, scope)
+
+    async def _ship_logs(self) -> None:
+        while True:
+            await asyncio.sleep(LOG_SECONDS)
+            for instance in tuple(self._instances):
+                await instance.log.ship()
 
     async def _end_silent_workers(self) -> None:
         """Time out calls, and replace workers that answer nothing at all for as long as a call may take."""

@@ -37,7 +37,7 @@ class VariantFailed(Exception):
 
 
 class RunningEndpoint:
-    def __init__(self, plan: EndpointPlan, new_instance: Callable[[Program], Instance]) -> None:
+    def __init__(self, plan: EndpointPlan, new_instance: Callable[[str, Program], Instance]) -> None:
         self.scope = plan.scope
         self.name = plan.name
         self.generation = plan.generation

@@ -9,20 +9,21 @@ import os
 import secrets
 import shutil
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from clary.compute.hosting import frames
 from clary.compute.hosting.errors import WorkerLost
+from clary.compute.hosting.instance_log import InstanceLog
 from clary.compute.hosting.link import Link, Reception, StartFailed
+from clary.compute.runner.fork_server import ForkServers
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 DRAIN_SECONDS = 60.0
+EXIT_SECONDS = 5.0
 LONGEST_PAUSE_SECONDS = 30.0
-StartProcess = Callable[..., Awaitable[int]]
-"""`ForkServers.start(runtime, target, argument, log=...)` of `compute.runner`."""
 
 
 @dataclass(frozen=True)
@@ -41,16 +42,17 @@ class Program:
 class Instance:
     """A place in a variant. `link` is set while its worker is in rotation; `up` tells those who wait for that."""
 
-    def __init__(self, program: Program, directory: Path, reception: Reception, start_process: StartProcess) -> None:
-        self.id = "i-" + secrets.token_hex(9)[:17]
-        self.directory = directory / self.id
-        self.log_file = self.directory / "log"
+    def __init__(self, program: Program, log: InstanceLog, reception: Reception, processes: ForkServers) -> None:
+        self.id = log.file.parent.name
+        self.directory = log.file.parent
+        self.log = log
         self.link: Link | None = None
         self.pid = 0
         self.on_up: Callable[[], None] = lambda: None
+        self.on_gone: Callable[[], None] = lambda: None
         self._program = program
         self._reception = reception
-        self._start_process = start_process
+        self._processes = processes
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -69,7 +71,19 @@ class Instance:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(link.lost.wait(), DRAIN_SECONDS)
             link.close()
+        await self._end_process()
+        await self.log.ship(ended=True)
         await asyncio.to_thread(shutil.rmtree, self.directory, ignore_errors=True)
+        self.on_gone()
+
+    async def _end_process(self) -> None:
+        """A worker ends by itself when its link does; one that has not is killed."""
+        deadline = asyncio.get_running_loop().time() + EXIT_SECONDS
+        while self.pid and self._processes.alive(self.pid):
+            if asyncio.get_running_loop().time() > deadline:
+                os.kill(self.pid, signal.SIGKILL)
+                return
+            await asyncio.sleep(0.01)
 
     def kill(self) -> None:
         """End a worker that does not answer; another takes its place."""
@@ -85,7 +99,7 @@ class Instance:
         while self.link:
             await self.link.lost.wait()
             self.link = None
-            log.warning("the worker of instance %s ended; starting another", self.id)
+            logger.warning("the worker of instance %s ended; starting another", self.id)
             self._in_rotation(await self._start_until_up())
 
     async def _start_until_up(self) -> Link:
@@ -94,7 +108,7 @@ class Instance:
             try:
                 return await self._start_worker()
             except StartFailed as error:
-                log.warning("instance %s: %s", self.id, error)
+                logger.warning("instance %s: %s", self.id, error)
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
 
@@ -105,21 +119,30 @@ class Instance:
         self.pid = 0
         try:
             async with asyncio.timeout(self._program.start_seconds):
-                self.pid = await self._start_process(
-                    self._program.runtime, "clary.compute.hosting.worker:serve", self._argument(token), log=self.log_file
+                self.pid = await self._processes.start(
+                    self._program.runtime, "clary.compute.hosting.worker:serve", self._argument(token), log=self.log.file
                 )
-                link = await _connected(greeting, self.pid)
+                link = await self._connected(greeting)
                 await link.ready
                 await link.ask(frames.PING, {})
                 return link
         except TimeoutError:
-            if self.pid and _alive(self.pid):
+            if self.pid and self._processes.alive(self.pid):
                 os.kill(self.pid, signal.SIGKILL)
             raise StartFailed(f"the model was not ready within {self._program.start_seconds:.0f} seconds") from None
         except WorkerLost:
             raise StartFailed("the worker process ended before it answered the ping") from None
         finally:
             greeting.cancel()
+
+    async def _connected(self, greeting: asyncio.Future[Link]) -> Link:
+        """The worker's link; `StartFailed` when its process ends before it has said hello."""
+        while True:
+            done, _ = await asyncio.wait([greeting], timeout=0.2)
+            if done:
+                return greeting.result()
+            if not self._processes.alive(self.pid):
+                raise StartFailed("the worker process ended before it could load the model")
 
     def _argument(self, token: str) -> dict[str, Any]:
         program = self._program
@@ -131,26 +154,3 @@ class Instance:
             "load": program.load,
             "environment": program.environment,
         }
-
-
-async def _connected(greeting: asyncio.Future[Link], pid: int) -> Link:
-    """The worker's link; `StartFailed` when its process ends before it has said hello."""
-    while True:
-        done, _ = await asyncio.wait([greeting], timeout=0.2)
-        if done:
-            return greeting.result()
-        if not _alive(pid):
-            raise StartFailed("the worker process ended before it could load the model")
-
-
-def _alive(pid: int) -> bool:
-    """Whether the process runs. It may be a child of ours (started by `spawn`): then it must be reaped to be seen ended."""
-    try:
-        return os.waitpid(pid, os.WNOHANG) == (0, 0)
-    except ChildProcessError:
-        pass
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True

@@ -29,7 +29,7 @@ class VariantPlan:
 
 
 class Variant:
-    def __init__(self, plan: VariantPlan, new_instance: Callable[[Program], Instance]) -> None:
+    def __init__(self, plan: VariantPlan, new_instance: Callable[[str, Program], Instance]) -> None:
         self.name = plan.name
         self.weight = plan.weight
         self.program = plan.program
@@ -44,7 +44,7 @@ class Variant:
 
         Raises `StartFailed` when one does not come up; the others of this call are then removed again.
         """
-        new = [self._new_instance(self.program) for _ in range(count - len(self.instances))]
+        new = [self._new_instance(self.name, self.program) for _ in range(count - len(self.instances))]
         try:
             async with asyncio.TaskGroup() as group:
                 for instance in new:
@@ -55,6 +55,7 @@ class Variant:
             raise errors.exceptions[0] from None
         spare = self.instances[count:]
         self.instances = [*self.instances[:count], *new]
+        self._up.set()
         await retire(spare)
 
     async def close(self) -> None:

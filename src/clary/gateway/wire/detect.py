@@ -22,6 +22,7 @@ _SAGEMAKER_PATHS = (
     ("/endpoints/", "sagemaker-runtime"),
     ("/FeatureGroup/", "sagemaker-featurestore-runtime"),
     ("/BatchGetRecord", "sagemaker-featurestore-runtime"),
+    ("/BatchWriteRecord", "sagemaker-featurestore-runtime"),
     ("/BatchPutMetrics", "sagemaker-metrics"),
     ("/BatchGetMetrics", "sagemaker-metrics"),
     ("/human-loops", "sagemaker-a2i-runtime"),

@@ -142,7 +142,7 @@ def _rest_xml(operation: OperationModel) -> _Writer:
     default = namespace(operation.metadata.get("xmlNamespace")) or ' xmlns="http://s3.amazonaws.com/doc/2006-03-01/"'
 
     def compile_body(shape: Shape) -> Callable[[Any], bytes]:
-        tag = shape.serialization.get("name", shape.name)
+        tag = _root(shape)
         members = plans.members(shape)
         xmlns = namespace(shape.serialization.get("xmlNamespace")) or default
 
@@ -157,6 +157,28 @@ def _rest_xml(operation: OperationModel) -> _Writer:
     if operation.name == "GetBucketLocation":
         return lambda result, request_id: WireResponse(200, {"content-type": "application/xml"}, _location(result, default))
     return _rest(operation, compile_body, "application/xml")
+
+
+# What S3 calls its documents where the model's name for the shape is another. Some clients look at it; botocore does not.
+_ROOTS = {
+    "ListBucketsOutput": "ListAllMyBucketsResult",
+    "ListObjectsOutput": "ListBucketResult",
+    "ListObjectsV2Output": "ListBucketResult",
+    "ListObjectVersionsOutput": "ListVersionsResult",
+    "CreateMultipartUploadOutput": "InitiateMultipartUploadResult",
+    "DeleteObjectsOutput": "DeleteResult",
+    "GetObjectTaggingOutput": "Tagging",
+    "GetBucketTaggingOutput": "Tagging",
+    "GetBucketAclOutput": "AccessControlPolicy",
+    "GetObjectAclOutput": "AccessControlPolicy",
+    "GetObjectAttributesOutput": "GetObjectAttributesResponse",
+    "GetBucketVersioningOutput": "VersioningConfiguration",
+}
+
+
+def _root(shape: Shape) -> str:
+    default = shape.name[: -len("Output")] + "Result" if shape.name.endswith("Output") else shape.name
+    return shape.serialization.get("name") or _ROOTS.get(shape.name, default)
 
 
 def _location(result: dict[str, Any], xmlns: str) -> bytes:

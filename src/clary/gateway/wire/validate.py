@@ -233,6 +233,6 @@ def _bound(shape: Shape, name: str) -> float | None:
 def _pattern(shape: Shape) -> re.Pattern[str] | None:
     """The shape's pattern, matched against whole values; None where it is written in Java's dialect alone (`\\p{L}`)."""
     try:
-        return re.compile(shape.metadata["pattern"]) if "pattern" in shape.metadata else None
+        return re.compile(shape.metadata["pattern"], re.ASCII) if "pattern" in shape.metadata else None
     except re.error:
         return None

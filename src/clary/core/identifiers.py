@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import re
 import secrets
 import uuid
@@ -43,3 +45,20 @@ def request_id() -> str:
 
 def random_id(length: int, alphabet: str = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567") -> str:
     return "".join(secrets.choice(alphabet) for _ in range(length))
+
+
+def access_key_id(prefix: str, account: str) -> str:
+    """A new access key id: `AKIA` (a user's key) or `ASIA` (a session's), then the account, then chance; as AWS, 20 characters."""
+    return prefix + base64.b32encode(int(account).to_bytes(5, "big")).decode() + random_id(8)
+
+
+def account_in(access_key: str) -> str | None:
+    """The account that an id made by `access_key_id` carries; None for other text."""
+    if not re.fullmatch(r"A[KS]IA[A-Z2-7]{16}", access_key):
+        return None
+    return f"{int.from_bytes(base64.b32decode(access_key[4:12]), 'big'):012d}"
+
+
+def derived_id(prefix: str, arn: str) -> str:
+    """The unique id (`AROA...`) of something that exists without having been created; the same on every call."""
+    return prefix + base64.b32encode(hashlib.sha256(arn.encode()).digest()).decode()[:17]

@@ -1,0 +1,99 @@
+"""Request bodies: streamed or read whole, aws-chunked framing taken off, announced lengths and digests verified."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
+from typing import Any
+
+from clary.core.errors import ServiceError
+from clary.gateway.auth.chunks import ChunkSignatures
+from clary.gateway.aws_chunked import decode
+
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+_HEX_SHA256 = re.compile(r"[0-9a-fA-F]{64}")
+
+
+class StreamedBody:
+    """A body as an async iterator of bytes, read once.
+
+    `length` is the decoded length as announced, or None; `trailers` (lower-case names) is complete after the end. A length
+    or digest that turns out wrong raises `ServiceError` from the iterator before it ends.
+    """
+
+    def __init__(self, receive: Receive, headers: Mapping[str, str]):
+        self.trailers: dict[str, str] = {}
+        self.signatures: ChunkSignatures | None = None
+        """Set before the first read where chunks are signed with a key whose secret is known."""
+        self._digest = headers.get("x-amz-content-sha256", "")
+        self._chunked = self._digest.startswith("STREAMING-") or "aws-chunked" in headers.get("content-encoding", "")
+        announced = headers.get("x-amz-decoded-content-length" if self._chunked else "content-length", "")
+        if announced and not announced.isdecimal():
+            raise ServiceError(f"the announced length {announced!r} is not a number", code="InvalidArgument", status=400)
+        self.length = int(announced) if announced else None
+        self._pieces = self._verified(_received(receive))
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self._pieces
+
+    async def _verified(self, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        sha256 = hashlib.sha256() if _HEX_SHA256.fullmatch(self._digest) else None
+        size = 0
+        async for piece in decode(pieces, self.trailers, self.signatures) if self._chunked else pieces:
+            size += len(piece)
+            if self.length is not None and size > self.length:
+                break
+            if sha256 is not None:
+                sha256.update(piece)
+            yield piece
+        if self.length is not None and size != self.length:
+            raise IncompleteBody(f"the body does not have the {self.length} bytes that were announced")
+        if sha256 is not None and sha256.hexdigest() != self._digest.lower():
+            raise ServiceError(
+                "The provided 'x-amz-content-sha256' header does not match what was computed.",
+                code="XAmzContentSHA256Mismatch",
+                status=400,
+                members={"ClientComputedContentSHA256": self._digest, "S3ComputedContentSHA256": sha256.hexdigest()},
+            )
+
+    async def whole(self, limit: int) -> bytes:
+        """All of it, at most `limit` bytes. Raises `RequestTooLarge`, before reading when the length is announced."""
+        if self.length is not None and self.length > limit:
+            raise RequestTooLarge(limit)
+        if self.length == 0 and not self._chunked and not self._digest:
+            return b""
+        pieces: list[bytes] = []
+        size = 0
+        async for piece in self._pieces:
+            size += len(piece)
+            if size > limit:
+                raise RequestTooLarge(limit)
+            pieces.append(piece)
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+
+class IncompleteBody(ServiceError):
+    code = "IncompleteBody"
+    status = 400
+
+
+class RequestTooLarge(ServiceError):
+    """More bytes than the operation takes."""
+
+    code = "RequestEntityTooLarge"
+    status = 413
+
+    def __init__(self, limit: int):
+        super().__init__(f"The request body must not be longer than {limit} bytes")
+
+
+async def _received(receive: Receive) -> AsyncIterator[bytes]:
+    more = True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise IncompleteBody("the client closed the connection before the end of the body")
+        if piece := message.get("body", b""):
+            yield piece
+        more = message.get("more_body", False)

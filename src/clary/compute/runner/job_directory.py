@@ -10,7 +10,7 @@
 | `opt/ml/` | both | what an algorithm sees |
 | `log.jsonl` | supervisor | `{"t": ms, "m": line}` |
 | `metrics.jsonl` | supervisor | `{"t": ms, "n": name, "v": value}` |
-| `status.jsonl` | supervisor | `{"t": ms, "s": secondary status, "m": message}` |
+| `status.jsonl` | supervisor | `{"t": ms, "s": secondary status}` |
 | `supervisor.log` | supervisor | what the supervisor itself had to say, for us |
 | `exit.json` | supervisor, last | the exit record (`supervisor/record.py`) |
 """

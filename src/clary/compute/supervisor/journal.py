@@ -90,8 +90,9 @@ class JobJournal:
         self.final_metrics.update({name: (value, now) for name, value in found})
         self._metrics.append([{"t": now, "n": name, "v": value} for name, value in found])
 
-    def status(self, secondary: str, message: str) -> None:
-        self._status.append([{"t": self.now(), "s": secondary, "m": message}])
+    def status(self, secondary: str) -> None:
+        """Record that the job enters this secondary status (`catalog.training_status`)."""
+        self._status.append([{"t": self.now(), "s": secondary}])
 
     def _values(self, line: str) -> Iterator[tuple[str, float]]:
         for name, pattern in self._patterns:

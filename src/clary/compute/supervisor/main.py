@@ -66,9 +66,9 @@ class Supervisor:
         kills = failures.kernel_kills()
         child = Child(self._argument())  # before the first thread; it imports while the data come
         try:
-            self.journal.status("Downloading", "Downloading input data")
+            self.journal.status("Downloading")
             self._feed()
-            self.journal.status("Training", "Training image download completed. Training in progress.")
+            self.journal.status("Training")
             child.go()
             self.record.training_started = time.time()
             ending = watch(child, self.journal, self.signals, self._max_runtime())
@@ -134,7 +134,7 @@ class Supervisor:
         completed = self.record.outcome == "Completed"
         has_model = any(upload.files(self.opt_ml.model))
         if self.record.outcome != "Failed" and (completed or has_model):
-            self.journal.status("Uploading", "Uploading generated training model")
+            self.journal.status("Uploading")
             stored = upload.store(objects, self.opt_ml.model, "model", self.spec.name, output)
             self.record.artifact, self.record.artifact_bytes = stored
         if any(upload.files(self.opt_ml.output_data)):

@@ -1,0 +1,222 @@
+"""The training loop: makes every accepted training job true, and goes on where an earlier server left off."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from clary.catalog import training_status
+from clary.compute.control import tail, training_job
+from clary.compute.control.capacity import Capacity
+from clary.compute.control.shipping import Shipper
+from clary.compute.control.training_decision import Action, Finish, Retry, Start, Stop, decide
+from clary.compute.runner import job_directory
+from clary.compute.runner.fork_server import ForkServers
+from clary.compute.runner.process import Observation, ProcessRunner
+from clary.core.errors import ServiceError
+from clary.core.service import Platform
+from clary.storage.resources import Resource, Transaction
+
+logger = logging.getLogger(__name__)
+
+ACTIVE = ("InProgress", "Stopping")
+TICK_SECONDS = 0.25
+"""How often the files of running jobs are read; an exit is seen at once where the kernel tells of it (pidfd)."""
+POLL_SECONDS = 0.02
+"""How often an exit is looked for where the kernel does not tell."""
+_MOST_FAILURES = 5
+_FAILURE_DELAY_SECONDS = 0.5
+
+
+class TrainingLoop:
+    """Follows each unfinished training job with a task of its own; sleeps when there is none."""
+
+    def __init__(self, platform: Platform):
+        self.platform = platform
+        self.woken = asyncio.Event()
+        self._followers: dict[str, Follower] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def run(self) -> None:
+        """Until cancelled: a follower for every job that is not finished, told whenever something changed."""
+        runner = ProcessRunner(ForkServers.of(self.platform))
+        try:
+            while True:
+                for job in self.platform.resources.every(training_job.KIND, status=ACTIVE):
+                    self._follow(job, runner)
+                await self.woken.wait()
+                self.woken.clear()
+        finally:
+            for task in self._tasks:
+                task.cancel()
+
+    def _follow(self, job: Resource, runner: ProcessRunner) -> None:
+        if follower := self._followers.get(job.arn):
+            follower.woken.set()
+            return
+        follower = self._followers[job.arn] = Follower(self.platform, runner, job)
+        task = asyncio.create_task(follower.run(), name=f"training job {job.name}")
+        self._tasks.add(task)
+        task.add_done_callback(lambda done: self._ended(job.arn, done))
+
+    def _ended(self, arn: str, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        del self._followers[arn]
+        if not task.cancelled() and (error := task.exception()):
+            logger.error("the follower of %s ended", arn, exc_info=error)
+            self.woken.set()
+
+
+class Follower:
+    """Brings one job to its end: compare what is wanted with what is observed, act, wait for a change, again."""
+
+    def __init__(self, platform: Platform, runner: ProcessRunner, job: Resource):
+        self.platform = platform
+        self.runner = runner
+        self.job = job
+        self.woken = asyncio.Event()
+        self._shipper = Shipper(platform, training_job.LOG_GROUP, training_job.METRIC_NAMESPACE)
+
+    async def run(self) -> None:
+        """Returns when the job's end is committed, or the job is gone. A failing round is tried again, then fails the job."""
+        failures = 0
+        capacity = Capacity.of(self.platform)
+        await self._claim(capacity)
+        try:
+            while self._refresh():
+                try:
+                    await self._round()
+                    failures = 0
+                except Exception as error:
+                    failures += 1
+                    logger.exception("training job %s: round failed (%d in a row)", self.job.name, failures)
+                    await self._give_up_after(failures, error)
+        finally:
+            capacity.release()
+
+    async def _claim(self, capacity: Capacity) -> None:
+        """Take a slot. A job that has started has one already; a stop request ends the wait."""
+        observed = self._observe().values()
+        if any(seen.state != "ABSENT" for seen in observed) or self.job.status == "Stopping":
+            capacity.take()
+            return
+        if not capacity.is_free:
+            await self._enter("Pending")
+        turn = asyncio.create_task(capacity.wait())
+        while not turn.done() and self._refresh() and self.job.status == "InProgress":
+            stop = asyncio.create_task(self.woken.wait())
+            await asyncio.wait((turn, stop), return_when=asyncio.FIRST_COMPLETED)
+            stop.cancel()
+            self.woken.clear()
+        if not turn.done():
+            turn.cancel()
+            capacity.take()
+
+    def _refresh(self) -> bool:
+        """Read the row again; False when there is nothing left to do."""
+        job = self.platform.resources.get(training_job.KIND, self.job.scope, self.job.name)
+        if job is None or job.arn != self.job.arn or job.status not in ACTIVE:
+            return False
+        self.job = job
+        return True
+
+    def _directory(self, host: str) -> Path:
+        return training_job.directory(self.platform.config, self.job, host)
+
+    def _observe(self) -> Mapping[str, Observation]:
+        return {host: self.runner.observe(self._directory(host)) for host in training_job.hosts_of(self.job)}
+
+    async def _round(self) -> None:
+        observed = self._observe()
+        await self._ship()
+        actions = decide(self.job.status, training_job.attempt_of(self.job), observed)
+        for action in actions:
+            await self._act(action)
+        if not any(isinstance(action, Start | Retry | Finish) for action in actions):
+            await self._changed(observed)
+
+    async def _act(self, action: Action) -> None:
+        match action:
+            case Start(host):
+                await self._start(host)
+            case Stop(host):
+                self.runner.stop(self._directory(host))
+            case Retry():
+                await self._retry()
+            case Finish():
+                await self._finish(action)
+
+    async def _start(self, host: str) -> None:
+        seconds = self.job.document["StoppingCondition"]["MaxRuntimeInSeconds"] + 7 * 86400
+        credentials = await self.platform.extensions["credentials"].for_role(
+            self.job.document["RoleArn"], "SageMaker", self.job.scope, seconds
+        )
+        runtime, spec = training_job.spec(self.platform.config, self.job, host, credentials)
+        await self.runner.start(self._directory(host), runtime, spec.document())
+
+    async def _changed(self, observed: Mapping[str, Observation]) -> None:
+        """Wait until a supervisor ends, the row changes, or it is time to read the files again."""
+        running = [self._directory(host) for host, seen in observed.items() if seen.state == "RUNNING"]
+        async with contextlib.AsyncExitStack() as stack:
+            endings = [await stack.enter_async_context(self.runner.ending(directory)) for directory in running]
+            waits = [asyncio.create_task(event.wait()) for event in (self.woken, *endings)]
+            timeout = TICK_SECONDS if hasattr(os, "pidfd_open") else POLL_SECONDS
+            try:
+                await asyncio.wait(waits, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for wait in waits:
+                    wait.cancel()
+        self.woken.clear()
+
+    async def _ship(self) -> None:
+        """Logs and metrics to where clients read them, then the secondary status."""
+        for host in training_job.hosts_of(self.job):
+            await self._shipper.ship(self.job, self._directory(host), training_job.log_stream(self.job, host))
+        path = self._directory(training_job.hosts_of(self.job)[0]) / job_directory.STATUS
+        entries, offset = tail.read(path, self.job.state.get("_status_offset", 0))
+        if entries:
+            await self._write(lambda job: {"state": training_job.after_statuses(job.state, entries, offset)})
+
+    async def _enter(self, secondary: str) -> None:
+        now = self.platform.clock.now()
+        await self._write(lambda job: {"state": training_status.enter(job.state, secondary, now)})
+
+    async def _retry(self) -> None:
+        attempt, now = training_job.attempt_of(self.job), self.platform.clock.now()
+        logger.warning(
+            "training job %s: its supervisor is gone without an exit record; attempt %d follows", self.job.name, attempt + 1
+        )
+        await self._write(lambda job: {"state": training_job.after_loss(job.state, attempt, now)})
+
+    async def _finish(self, end: Finish) -> None:
+        """Commit the end, after everything the job said has been shipped."""
+        await self._ship()
+        now = self.platform.clock.now()
+        await self._write(lambda job: {"status": end.status, "state": training_job.after_end(job.state, end, now)})
+
+    async def _give_up_after(self, failures: int, error: Exception) -> None:
+        """Fail the job for what the user must mend, or when trying again has not helped; else wait a moment."""
+        if isinstance(error, ServiceError) and error.status < 500:
+            await self._finish(Finish("Failed", "Failed", f"ClientError: {error.message}"[:1024]))
+        elif failures >= _MOST_FAILURES:
+            await self._finish(Finish("Failed", "Failed", f"InternalServerError: {type(error).__name__}: {error}"[:1024]))
+        else:
+            await asyncio.sleep(failures * _FAILURE_DELAY_SECONDS)
+
+    async def _write(self, change: Callable[[Resource], dict[str, Any]]) -> None:
+        """Change the row in one transaction. Whatever was decided for another status than it has by then is not done:
+        the next round decides anew."""
+        expected = self.job.status
+
+        def work(tx: Transaction) -> None:
+            job = tx.get(training_job.KIND, self.job.scope, self.job.name)
+            if job is not None and job.arn == self.job.arn and job.status == expected:
+                tx.update(job, modified=self.platform.clock.now(), **change(job))
+
+        await self.platform.resources.write(work)
+        self._refresh()

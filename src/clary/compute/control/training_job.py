@@ -1,0 +1,106 @@
+"""A training job as the control loop sees it: where its directories are, what its supervisors are told, how it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from clary.catalog import algorithms, training_status
+from clary.compute.control.training_decision import Finish
+from clary.compute.runner import job_directory
+from clary.compute.supervisor.record import ExitRecord
+from clary.compute.supervisor.spec import Spec
+from clary.core.config import Config
+from clary.storage.resources import Resource
+
+KIND = "training-job"
+LOG_GROUP = "/aws/sagemaker/TrainingJobs"
+METRIC_NAMESPACE = "/aws/sagemaker/TrainingJobs"
+
+
+class UnknownImage(Exception):
+    """The catalog no longer has the image of a job that it had when the job was created."""
+
+
+def attempt_of(job: Resource) -> int:
+    return job.state.get("_attempt", 1)
+
+
+def hosts_of(job: Resource) -> list[str]:
+    """`algo-1` … `algo-N`."""
+    return [f"algo-{number + 1}" for number in range(job.document["ResourceConfig"]["InstanceCount"])]
+
+
+def log_stream(job: Resource, host: str) -> str:
+    """Each attempt has streams of its own; the name follows from the job, so that every server finds the same."""
+    return f"{job.name}/{host}-{int(job.created) + attempt_of(job) - 1}"
+
+
+def directory(config: Config, job: Resource, host: str) -> Path:
+    """The creation time keeps a deleted job of the same name out of the way."""
+    attempt = f"{int(job.created * 1000)}-{attempt_of(job)}"
+    return job_directory.of(config.data, job.scope, KIND, job.name) / attempt / host
+
+
+def spec(config: Config, job: Resource, host: str, credentials: Mapping[str, Any]) -> tuple[str, Spec]:
+    """The runtime to start the supervisor of `host` in, and what to tell it. Raises `UnknownImage`."""
+    specification = job.document["AlgorithmSpecification"]
+    found = algorithms.find(specification["TrainingImage"])
+    if found is None:
+        raise UnknownImage(specification["TrainingImage"])
+    metrics = tuple((metric["Name"], metric["Regex"]) for metric in specification["MetricDefinitions"])
+    keys = {name: str(credentials[name]) for name in ("AccessKeyId", "SecretAccessKey", "SessionToken")}
+    return found[0].runtime, Spec(
+        name=job.name,
+        arn=job.arn,
+        account=job.scope.account,
+        region=job.scope.region,
+        host=host,
+        hosts=tuple(hosts_of(job)),
+        program=found[0].train,
+        request=job.document,
+        metrics=metrics,
+        server_file=str(config.data / "server.json"),
+        credentials=keys,
+    )
+
+
+def after_statuses(state: dict[str, Any], entries: Sequence[Mapping[str, Any]], offset: int) -> dict[str, Any]:
+    """`state` after what the supervisor of the first host recorded in `status.jsonl` up to byte `offset`.
+
+    A job that is being stopped keeps saying so.
+    """
+    for entry in entries:
+        if state["SecondaryStatus"] != "Stopping":
+            state = training_status.enter(state, entry["s"], entry["t"] / 1000)
+        if entry["s"] == "Downloading":
+            state = state | {"TrainingStartTime": entry["t"] / 1000}
+    return state | {"_status_offset": offset}
+
+
+def after_loss(state: dict[str, Any], attempt: int, now: float) -> dict[str, Any]:
+    """`state` at the beginning of the attempt after `attempt`, whose host was lost."""
+    return training_status.enter(state, "Restarting", now) | {"_attempt": attempt + 1, "_status_offset": 0}
+
+
+def after_end(state: dict[str, Any], end: Finish, now: float) -> dict[str, Any]:
+    """`state` of a finished job: last transition, times, metrics, artifacts, and the cause for `clary why`."""
+    record = ExitRecord.parse(dict(end.record)) if end.record else ExitRecord(ended=now)
+    message = f"{training_status.MESSAGES['Failed']}: {end.reason}" if end.reason else ""
+    state = training_status.enter(state, end.secondary, now, message)
+    state = training_status.close(state, now) | {"TrainingEndTime": record.ended}
+    if record.started:
+        seconds = max(1, round(record.ended - record.started))
+        state |= {"TrainingStartTime": record.started, "TrainingTimeInSeconds": seconds, "BillableTimeInSeconds": seconds}
+    if record.metrics:
+        state |= {"FinalMetricDataList": _final_metrics(record)}
+    if record.artifact:
+        state |= {"ModelArtifacts": {"S3ModelArtifacts": record.artifact}}
+    if end.reason:
+        state |= {"FailureReason": end.reason}
+    return state | {"_failure": record.failure, "_exit_code": record.exit_code, "_artifact_bytes": record.artifact_bytes}
+
+
+def _final_metrics(record: ExitRecord) -> list[dict[str, Any]]:
+    return [{"MetricName": name, "Value": value, "Timestamp": t / 1000} for name, (value, t) in record.metrics.items()]

@@ -1,0 +1,183 @@
+"""Training jobs: accept the request, record it, wake the loop that makes it true (`compute/control/training.py`)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from clary.catalog import algorithms, training_status
+from clary.catalog.algorithms import Algorithm
+from clary.core.errors import ResourceInUse, ValidationException, refuse_unenforced
+from clary.core.service import Context, Platform, operation
+from clary.services.declared import Declared
+from clary.services.sagemaker import channels
+from clary.services.sagemaker.errors import require
+from clary.storage.resources import Resource
+
+TRAINING_JOB = Declared(
+    service="sagemaker",
+    kind="training-job",
+    member="TrainingJob",
+    listed="TrainingJobSummaries",
+    summary=(
+        "TrainingJobName",
+        "TrainingJobArn",
+        "CreationTime",
+        "TrainingEndTime",
+        "LastModifiedTime",
+        "TrainingJobStatus",
+        "SecondaryStatus",
+    ),
+    status_member="TrainingJobStatus",
+    duplicate=(
+        ResourceInUse,
+        "Training job names must be unique within an AWS account and region, "
+        "and a training job with this name already exists ({arn})",
+    ),
+    missing=(ValidationException, "Requested resource not found."),
+)
+
+REQUIRED = ("AlgorithmSpecification", "OutputDataConfig", "ResourceConfig", "RoleArn", "StoppingCondition", "TrainingJobName")
+UNENFORCED = (
+    "AlgorithmSpecification.AlgorithmName",
+    "AlgorithmSpecification.ContainerArguments",
+    "AlgorithmSpecification.ContainerEntrypoint",
+    "AlgorithmSpecification.TrainingImageConfig",
+    "CheckpointConfig",
+    "DebugRuleConfigurations",
+    "EnableInterContainerTrafficEncryption",
+    "EnableManagedSpotTraining",
+    "EnableNetworkIsolation",
+    "MlflowConfig",
+    "ModelPackageConfig",
+    "ProfilerRuleConfigurations",
+    "RemoteDebugConfig.EnableRemoteDebug",
+    "ResourceConfig.InstanceGroups",
+    "ResourceConfig.InstancePlacementConfig",
+    "ResourceConfig.InstancePreferences",
+    "ResourceConfig.KeepAlivePeriodInSeconds",
+    "ResourceConfig.TrainingPlanArn",
+    "ResourceConfig.VolumeKmsKeyId",
+    "RetryStrategy",
+    "ServerlessJobConfig",
+    "SessionChainingConfig.EnableSessionTagChaining",
+    "StoppingCondition.MaxPendingTimeInSeconds",
+    "StoppingCondition.MaxWaitTimeInSeconds",
+    "TensorBoardOutputConfig",
+    "VpcConfig",
+)
+"""Parameters with an effect on security, durability or cost, or on what runs, that Clary refuses by name."""
+
+DEFAULT_MAX_RUNTIME, LONGEST_MAX_RUNTIME = 86400, 28 * 86400
+FINISHED = ("Completed", "Failed", "Stopped")
+
+
+class TrainingJobs:
+    """What a client can do with training jobs. Running them is `compute/`, not here."""
+
+    def __init__(self, platform: Platform):
+        self.platform = platform
+
+    @operation("CreateTrainingJob")
+    async def create_training_job(self, ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
+        require(request, REQUIRED)
+        refuse_unenforced(request, *UNENFORCED)
+        algorithm = _algorithm(request)
+        _check_hosts(request["ResourceConfig"], algorithm)
+        _check_max_runtime(request["StoppingCondition"])
+        channels.check(request.get("InputDataConfig", []))
+        channels.bucket_and_key(request["OutputDataConfig"]["S3OutputPath"], "OutputDataConfig.S3OutputPath")
+        self.platform.extensions["authorizer"].pass_role(ctx, request["RoleArn"], "sagemaker.amazonaws.com")
+        await channels.check_objects(ctx, request.get("InputDataConfig", []), request["RoleArn"])
+        state = training_status.enter({}, "Starting", ctx.platform.clock.now())
+        document = _complete(request, algorithm)
+        job = await TRAINING_JOB.create(ctx, document, status="InProgress", state=state, wake="training")
+        return {"TrainingJobArn": job.arn}
+
+    @operation("DescribeTrainingJob")
+    def describe_training_job(self, ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
+        return TRAINING_JOB.describe(TRAINING_JOB.find(ctx, request))
+
+    @operation("ListTrainingJobs")
+    def list_training_jobs(self, ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
+        if request.keys() & {"WarmPoolStatusEquals", "TrainingPlanArnEquals"}:
+            return {"TrainingJobSummaries": []}  # Clary has neither warm pools nor training plans, so no job has one
+        return TRAINING_JOB.list_page(ctx, request)
+
+    @operation("StopTrainingJob")
+    async def stop_training_job(self, ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
+        now = ctx.platform.clock.now()
+
+        def stop(job: Resource) -> dict[str, Any]:
+            if job.status in FINISHED:
+                raise ValidationException(f"The request was rejected because the training job is in status {job.status}.")
+            if job.status == "Stopping":
+                return {}
+            return {"status": "Stopping", "state": training_status.enter(job.state, "Stopping", now)}
+
+        await TRAINING_JOB.update(ctx, request, stop, wake="training")
+        return {}
+
+    @operation("DeleteTrainingJob")
+    async def delete_training_job(self, ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
+        job = TRAINING_JOB.find(ctx, request)
+        if job.status not in FINISHED:
+            raise ResourceInUse(f"The training job {job.name} is in status {job.status}; stop it and wait before deleting it")
+        await TRAINING_JOB.delete(ctx, request)
+        return {}
+
+
+def _algorithm(request: dict[str, Any]) -> Algorithm:
+    """The built-in algorithm of the job. Raises ValidationException that says why another image cannot run."""
+    specification = request["AlgorithmSpecification"]
+    require(specification, ("TrainingImage",), "algorithmSpecification.")
+    found = algorithms.find(specification["TrainingImage"])
+    if found is None:
+        known = ", ".join(sorted(repository for algorithm in algorithms.every() for repository in algorithm.repositories))
+        raise ValidationException(
+            f"AlgorithmSpecification.TrainingImage {specification['TrainingImage']!r} is not an image that Clary can run yet; "
+            f"built-in images, each with the tags its own documentation lists: {known}"
+        )
+    scripts = {"sagemaker_program", "sagemaker_submit_directory"} & request.get("HyperParameters", {}).keys()
+    if scripts:
+        raise ValidationException(
+            f"HyperParameters.{min(scripts)} asks for script mode, which Clary does not have yet; "
+            "leave the entry point out to train with the built-in algorithm"
+        )
+    return found[0]
+
+
+def _check_hosts(resources: dict[str, Any], algorithm: Algorithm) -> None:
+    require(resources, ("InstanceType", "InstanceCount"), "resourceConfig.")
+    count = resources["InstanceCount"]
+    if count < 1:
+        raise ValidationException(f"ResourceConfig.InstanceCount must be at least 1; got {count}")
+    if count > 1 and not algorithm.distributed:
+        raise ValidationException(
+            f"ResourceConfig.InstanceCount is {count}, but Clary trains {algorithm.name} on one host only so far; set it to 1"
+        )
+
+
+def _check_max_runtime(condition: dict[str, Any]) -> None:
+    seconds = condition.get("MaxRuntimeInSeconds", DEFAULT_MAX_RUNTIME)
+    if seconds > LONGEST_MAX_RUNTIME:
+        raise ValidationException(
+            f"StoppingCondition.MaxRuntimeInSeconds must be at most {LONGEST_MAX_RUNTIME} (28 days); got {seconds}"
+        )
+
+
+def _complete(request: dict[str, Any], algorithm: Algorithm) -> dict[str, Any]:
+    """The request with the defaults that Describe shows; what the client sent stays as it was."""
+    specification = request["AlgorithmSpecification"]
+    built_in = [{"Name": metric.name, "Regex": metric.regex} for metric in algorithm.metrics]
+    asked = specification.get("MetricDefinitions", [])
+    names = {metric["Name"] for metric in asked}
+    metrics = asked + [metric for metric in built_in if metric["Name"] not in names]
+    return request | {
+        "AlgorithmSpecification": {"EnableSageMakerMetricsTimeSeries": False} | specification | {"MetricDefinitions": metrics},
+        # clients index KmsKeyId, set or not
+        "OutputDataConfig": {"KmsKeyId": "", "CompressionType": "GZIP"} | request["OutputDataConfig"],
+        "StoppingCondition": {"MaxRuntimeInSeconds": DEFAULT_MAX_RUNTIME} | request["StoppingCondition"],
+        "EnableNetworkIsolation": False,
+        "EnableInterContainerTrafficEncryption": False,
+        "EnableManagedSpotTraining": False,
+    }

@@ -78,8 +78,7 @@ class Values:
             if made is not None:
                 return made
         length = min(max(low, 1, self.source.randint(1, 12)), high)
-        alphabet = HEADER_TEXT if shape.serialization.get("location") in ("header", "headers", "uri") or pattern else TEXT
-        return "".join(self.source.choice(alphabet) for _ in range(length))
+        return "".join(self.source.choices(_alphabet(shape), k=length))
 
     _character = _string
 
@@ -90,7 +89,7 @@ class Values:
         except re.error:
             return None
         for attempt in range(40):
-            text = _from_pattern(parsed, self.source, max(1, low - attempt // 8))
+            text = _from_pattern(parsed, self.source, max(1, low - attempt % 3))
             if low <= len(text) <= high and compiled.fullmatch(text) and text == text.strip():
                 return text
         return None
@@ -116,6 +115,12 @@ class Values:
     def _blob(self, shape: Any, depth: int) -> bytes:
         length = self._size(shape, self.source.randint(1, 20))
         return self.source.randbytes(length)
+
+
+def _alphabet(shape: Any) -> str:
+    if shape.serialization.get("hostLabel"):
+        return string.ascii_letters
+    return HEADER_TEXT if shape.serialization.get("location") == "header" or "pattern" in shape.metadata else TEXT
 
 
 def _from_pattern(parsed: Any, source: random.Random, low: int) -> str:

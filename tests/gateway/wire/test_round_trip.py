@@ -15,12 +15,12 @@ import pytest
 from botocore.awsrequest import HeadersDict, create_request_object, prepare_request_dict
 from botocore.parsers import create_parser
 from botocore.serialize import create_serializer
+from tests.gateway.model_values import Values
 
 from clary.gateway.wire import (
     RequestParts,
     Route,
     detect,
-    load_operation,
     load_service,
     parse,
     parse_query,
@@ -28,7 +28,6 @@ from clary.gateway.wire import (
     validate,
 )
 from clary.services import MOUNTED
-from tests.gateway.model_values import Values
 
 # Further REST services whose models use traits that the mounted ones do not.
 BESIDES = ("sagemaker-featurestore-runtime", "sagemaker-a2i-runtime", "sagemaker-metrics", "scheduler", "batch")
@@ -155,8 +154,17 @@ def carried(value: Any, shape: Any, protocol: str = "") -> Any:
     """What a protocol can carry of `value`: header names are lower-case, and a form has no word for an empty structure."""
     if shape is None:
         return value
-    result = {name: item for name, item in value.items() if protocol != "query" or item != {}}
+    result = _without_empty(value) if protocol == "query" else dict(value)
     for name, item in result.items():
         if shape.members[name].serialization.get("location") == "headers":
             result[name] = {key.lower(): text for key, text in item.items()}
     return result
+
+
+def _without_empty(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_without_empty(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    kept = {name: _without_empty(item) for name, item in value.items()}
+    return {name: item for name, item in kept.items() if item != {}}

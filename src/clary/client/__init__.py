@@ -1,0 +1,6 @@
+"""What `clary run` and `clary env` give to client programs. Needs no server code: it can be pointed at any Clary by its address."""
+
+from clary.client.environment import Changes, Credentials, environment, shim
+from clary.client.running import RunningServer, find
+
+__all__ = ["Changes", "Credentials", "RunningServer", "environment", "find", "shim"]

@@ -63,11 +63,16 @@ class BlobStore:
 
     async def read(self, blob_id: str, start: int, length: int, key: bytes | None = None) -> AsyncIterator[bytes]:
         """The bytes `start` to `start + length`, in pieces. Raises `DamagedBlob`."""
+        async for piece in self.read_file(self._path(blob_id), start, length, key):
+            yield piece
+
+    async def read_file(self, path: Path, start: int, length: int, key: bytes | None = None) -> AsyncIterator[bytes]:
+        """The same of any file."""
         loop = asyncio.get_running_loop()
         try:
-            file = await loop.run_in_executor(self._executor, os.open, self._path(blob_id), os.O_RDONLY)
+            file = await loop.run_in_executor(self._executor, os.open, path, os.O_RDONLY)
         except FileNotFoundError as error:
-            raise DamagedBlob(f"blob {blob_id} is missing") from error
+            raise DamagedBlob(f"{path.name} is missing") from error
         try:
             for read_piece in reader.pieces(file, start, length, key):
                 yield await loop.run_in_executor(self._executor, read_piece)

@@ -1,0 +1,198 @@
+"""The bytes of objects: from a request's body into the store, and back out as ranges.
+
+Small bodies are sealed into the object's row, so that one group commit puts them on disk. Others become a blob, hashed and
+sealed by a thread while the next bytes arrive; nothing holds a whole object in memory.
+"""
+
+from __future__ import annotations
+
+import errno
+import secrets
+from collections.abc import AsyncIterable, AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from clary.core.service import Platform
+from clary.services.s3.checksums import Digests, Expected
+from clary.services.s3.encryption import Encryption, Keys, Wrapper
+from clary.services.s3.errors import S3Error, disk_full
+from clary.services.s3.index import ObjectIndex, Piece, StoredObject
+from clary.services.s3.ranges import Span
+from clary.storage.blobs import BlobWriter, ChunkCipher, DamagedBlob, Hold
+
+INLINE_BYTES = 16 * 1024
+"""Up to this size content lives in the object's row."""
+LARGEST_PUT_BYTES = 5 * 1024**3
+"""S3's limit for one PutObject, UploadPart or CopyObject."""
+_RESERVE_BYTES = 16 * 1024**2
+"""What an upload leaves free on the disk, so that the database can still commit."""
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """Content that is stored but not yet part of the index: a blob, or sealed bytes for the row."""
+
+    size: int
+    md5: str
+    checksum: str
+    data_key: bytes
+    blob: str = ""
+    data: bytes | None = None
+
+    def piece(self, number: int, modified: int) -> Piece:
+        return Piece(number, self.blob, self.size, self.data_key, modified, self.md5, self.checksum)
+
+
+class Contents:
+    """Stores and reads content; knows blobs and keys, not requests."""
+
+    def __init__(self, platform: Platform):
+        self._blobs = platform.blobs
+        self._index = ObjectIndex(platform.resources)
+        self._keys = Keys(platform.resources)
+
+    @asynccontextmanager
+    async def received(
+        self,
+        body: Any,
+        account: str,
+        encryption: Encryption,
+        *,
+        algorithm: str,
+        expected: Expected | None = None,
+        inline: bool = True,
+    ) -> AsyncIterator[Received]:
+        """Store `body` (bytes, an asynchronous iterator of bytes, or None) and verify it.
+
+        `algorithm` names the checksum to keep. The blob is on disk when the block runs; if the block fails, it goes. Raises S3 errors for what the
+        client did wrong and ServiceUnavailable when the disk is full.
+        """
+        expected = expected or Expected()
+        wrapper = await self._keys.wrapper(account, encryption)
+        self._require_space(getattr(body, "length", None))
+        digests = Digests(*{algorithm, expected.algorithm or algorithm})
+        try:
+            received = await self._receive(body, wrapper, digests, algorithm, expected, inline)
+        except OSError as error:
+            if error.errno in _FULL:
+                raise disk_full(self._blobs.root) from error
+            raise
+        try:
+            yield received
+        except Exception:  # not a cancellation: the commit may still happen, and then the blob is needed
+            if received.blob:
+                self._blobs.discard([received.blob])
+            raise
+
+    async def _receive(
+        self, body: Any, wrapper: Wrapper, digests: Digests, algorithm: str, expected: Expected, inline: bool
+    ) -> Received:
+        data_key, wrapped = wrapper.new_data_key()
+        stream = _chunks(body)
+        head = await _head(stream) if inline else b""
+        if inline and len(head) <= INLINE_BYTES:
+            digests.update(head)
+            expected.check(digests, _trailers(body))
+            sealed = ChunkCipher(data_key).seal_all(head)
+            return Received(len(head), digests.md5.hex(), digests.value(algorithm), wrapped, data=sealed)
+        writer = self._blobs.create(data_key, observe=digests.update)
+        try:
+            await _pour(writer, head, stream)
+            expected.check(digests, _trailers(body))
+            blob = await writer.finish()
+        except BaseException:
+            await writer.abort()
+            raise
+        return Received(blob.size, digests.md5.hex(), digests.value(algorithm), wrapped, blob=blob.id)
+
+    def _require_space(self, length: int | None) -> None:
+        """Refuse before the body travels what cannot fit. Raises EntityTooLarge or ServiceUnavailable."""
+        if length is None:
+            return
+        if length > LARGEST_PUT_BYTES:
+            raise too_large(length)
+        if length > INLINE_BYTES and length + _RESERVE_BYTES > self._blobs.free_bytes():
+            raise disk_full(self._blobs.root)
+
+    def pieces(self, stored: StoredObject) -> list[Piece]:
+        """The pieces of an object, none for one whose content is in its row."""
+        return self._index.pieces(stored.holder) if stored.holder else []
+
+    async def open(
+        self, stored: StoredObject, account: str, encryption: Encryption, span: Span
+    ) -> bytes | AsyncIterator[bytes]:
+        """The bytes of a span. What was looked up stays readable even when the object is replaced while it is read."""
+        pieces = self.pieces(stored)
+        hold = self._blobs.hold([piece.blob for piece in pieces])
+        wrapper = await self._keys.wrapper(account, encryption)
+        if stored.data is not None:
+            content = ChunkCipher(wrapper.unwrap(stored.data_key or b"")).open_all(stored.data)
+            return content[span.start : span.start + span.length]
+        if not pieces and stored.size:
+            raise DamagedBlob(f"the index has no pieces for {stored.bucket}/{stored.key}")
+        return self._read(pieces, wrapper, span, hold)
+
+    async def _read(self, pieces: Sequence[Piece], wrapper: Wrapper, span: Span, hold: Hold) -> AsyncIterator[bytes]:
+        try:
+            position, end = 0, span.start + span.length
+            for piece in pieces:
+                start, stop = max(span.start, position), min(end, position + piece.size)
+                if start < stop:
+                    key = wrapper.unwrap(piece.data_key)
+                    async for chunk in self._blobs.read(piece.blob, start - position, stop - start, key):
+                        yield chunk
+                position += piece.size
+        finally:
+            hold.release()
+
+    def discard(self, blob_ids: Sequence[str]) -> None:
+        """Delete blobs that no row refers to any more, without waiting."""
+        self._blobs.discard(blob_ids)
+
+
+def new_holder() -> str:
+    """A fresh id for the pieces of an object, or for an upload."""
+    return secrets.token_hex(16)
+
+
+def too_large(size: int) -> S3Error:
+    message = "Your proposed upload exceeds the maximum allowed size"
+    return S3Error(400, "EntityTooLarge", message, ProposedSize=size, MaxSizeAllowed=LARGEST_PUT_BYTES)
+
+
+async def _chunks(body: Any) -> AsyncIterator[bytes]:
+    if isinstance(body, AsyncIterable):
+        async for chunk in body:
+            yield chunk
+    elif body:
+        yield bytes(body)
+
+
+def _trailers(body: Any) -> Mapping[str, str]:
+    return getattr(body, "trailers", {})
+
+
+async def _head(stream: AsyncIterator[bytes]) -> bytes:
+    """The start of a stream: all of it when it is small enough for a row, otherwise a little more than that."""
+    gathered, size = [], 0
+    async for chunk in stream:
+        gathered.append(chunk)
+        size += len(chunk)
+        if size > INLINE_BYTES:
+            break
+    return gathered[0] if len(gathered) == 1 else b"".join(gathered)
+
+
+async def _pour(writer: BlobWriter, head: bytes, stream: AsyncIterator[bytes]) -> None:
+    """Everything into the writer, and through its `observe`. Raises EntityTooLarge."""
+    size = len(head)
+    if head:
+        await writer.write(head)
+    async for chunk in stream:
+        size += len(chunk)
+        if size > LARGEST_PUT_BYTES:
+            raise too_large(size)
+        await writer.write(chunk)
+    await writer.flush()

@@ -53,6 +53,7 @@ class DataPlane:
         self._endpoints: dict[tuple[Scope, str], RunningEndpoint] = {}
         self._expected: dict[tuple[Scope, str], asyncio.Event] = {}
         self._instances: set[Instance] = set()
+        self._retired: list[RunningEndpoint] = []
         self._tasks: list[asyncio.Task[None]] = []
 
     async def open(self) -> None:
@@ -63,8 +64,9 @@ class DataPlane:
         """Answer what is in flight, end all workers."""
         for task in self._tasks:
             task.cancel()
-        running, self._endpoints = self._endpoints, {}
-        await asyncio.gather(*(endpoint.close() for endpoint in running.values()))
+        for scope, name in list(self._endpoints):
+            self.take_out_of_service(scope, name)
+        await asyncio.gather(*(endpoint.close() for endpoint in self._retired))
         self._reception.close()
 
     def prepare(self, plan: EndpointPlan) -> RunningEndpoint:
@@ -93,19 +95,27 @@ class DataPlane:
         key = (endpoint.scope, endpoint.name)
         former = self._endpoints.get(key)
         self._endpoints[key] = endpoint
+        self._retired += [former] if former else []
         if expected := self._expected.pop(key, None):
             expected.set()
         return former
 
     def take_out_of_service(self, scope: Scope, name: str) -> RunningEndpoint | None:
         self._expected.pop((scope, name), None)
-        return self._endpoints.pop((scope, name), None)
+        former = self._endpoints.pop((scope, name), None)
+        self._retired += [former] if former else []
+        return former
 
     def find(self, scope: Scope, name: str) -> RunningEndpoint | None:
         return self._endpoints.get((scope, name))
 
     def in_service(self) -> tuple[RunningEndpoint, ...]:
         return tuple(self._endpoints.values())
+
+    def take_retired(self) -> list[RunningEndpoint]:
+        """Endpoints out of service since the last call of this: what they counted is still to be reported."""
+        retired, self._retired = self._retired, []
+        return retired
 
     async def invoke(
         self, scope: Scope, identity: Identity, name: str, headers: dict[str, str], body: bytes

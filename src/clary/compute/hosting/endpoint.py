@@ -46,7 +46,11 @@ class RunningEndpoint:
 
     async def start(self) -> None:
         """Bring all instances up. Raises `VariantFailed` for the first that does not come up, with nothing left running."""
-        await self.scale(self._counts)
+        try:
+            await self.scale(self._counts)
+        except BaseException:
+            await self.close()
+            raise
 
     async def scale(self, counts: dict[str, int]) -> None:
         """Give the named variants as many instances as stated. Raises `VariantFailed`."""

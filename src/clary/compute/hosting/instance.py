@@ -116,7 +116,7 @@ class Instance:
         """The link of a worker that has loaded its model and answered a ping. Raises `StartFailed` with the cause."""
         token = secrets.token_hex(16)
         greeting = self._reception.expect(token)
-        self.pid = 0
+        link = None
         try:
             async with asyncio.timeout(self._program.start_seconds):
                 self.pid = await self._processes.start(
@@ -126,14 +126,21 @@ class Instance:
                 await link.ready
                 await link.ask(frames.PING, {})
                 return link
-        except TimeoutError:
-            if self.pid and self._processes.alive(self.pid):
-                os.kill(self.pid, signal.SIGKILL)
-            raise StartFailed(f"the model was not ready within {self._program.start_seconds:.0f} seconds") from None
-        except WorkerLost:
-            raise StartFailed("the worker process ended before it answered the ping") from None
+        except BaseException as error:
+            if link:
+                link.close()
+            raise self._start_failure(error) from error
         finally:
             greeting.cancel()
+
+    def _start_failure(self, error: BaseException) -> BaseException:
+        if isinstance(error, TimeoutError):
+            if self.pid and self._processes.alive(self.pid):
+                os.kill(self.pid, signal.SIGKILL)
+            return StartFailed(f"the model was not ready within {self._program.start_seconds:.0f} seconds")
+        if isinstance(error, WorkerLost):
+            return StartFailed("the worker process ended before it answered the ping")
+        return error
 
     async def _connected(self, greeting: asyncio.Future[Link]) -> Link:
         """The worker's link; `StartFailed` when its process ends before it has said hello."""

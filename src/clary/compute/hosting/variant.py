@@ -50,9 +50,9 @@ class Variant:
                 for instance in new:
                     instance.on_up = self._up.set
                     group.create_task(instance.start())
-        except ExceptionGroup as errors:
+        except BaseException as error:
             await retire(new)
-            raise errors.exceptions[0] from None
+            raise (error.exceptions[0] if isinstance(error, ExceptionGroup) else error) from None
         spare = self.instances[count:]
         self.instances = [*self.instances[:count], *new]
         self._up.set()

@@ -17,6 +17,7 @@ from clary.core.errors import ValidationException
 from clary.core.identifiers import Scope
 from clary.storage.resources.tables import Resource, resources
 
+HIGHEST_CHARACTER = "\U0010ffff"
 _columns = resources.c
 SORT_COLUMNS = {
     "Name": _columns.name,
@@ -45,7 +46,7 @@ def _conditions(filters: dict[str, Any]) -> list[Any]:
     name = _columns.name
     made = {
         "name_contains": lambda text: func.lower(name).contains(text.lower(), autoescape=True),
-        "name_prefix": lambda text: func.substr(name, 1, len(text)) == text,
+        "name_prefix": lambda text: (name >= text) & (name < text + HIGHEST_CHARACTER),
         "status": lambda status: _columns.status == status,
         "created_after": lambda time: _columns.created > time,
         "created_before": lambda time: _columns.created < time,

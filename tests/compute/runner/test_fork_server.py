@@ -32,9 +32,14 @@ def report(argument: dict[str, Any]) -> None:
         signal.pause()
 
 
-async def appear(path: Path) -> dict[str, Any]:
-    while not path.exists():
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait for what other processes do; they cannot set our events."""
+    while not condition():  # noqa: ASYNC110
         await asyncio.sleep(0.005)
+
+
+async def appear(path: Path) -> Any:
+    await until(path.exists)
     return json.loads(path.read_text())
 
 
@@ -71,8 +76,7 @@ def test_a_started_process_leads_its_own_session_and_writes_to_the_log(
         facts = await appear(tmp_path / "facts")
         assert facts["pid"] == facts["session"] == pid
         assert facts["echo"] == "é"
-        while "hello" not in (tmp_path / "log").read_text():
-            await asyncio.sleep(0.005)
+        await until(lambda: "hello" in (tmp_path / "log").read_text())
 
     run(work)
 
@@ -106,9 +110,8 @@ def test_a_warm_process_ends_with_its_server(tmp_path: Path) -> None:
     async def work(servers: ForkServers) -> None:
         await servers.start("bare", TARGET, {"echo": 1, "to": str(tmp_path / "1")}, log=tmp_path / "log")
         warm = servers._warm["bare"]
-        warm._writer.close()  # what the kernel does when the server is killed
-        while warm.process.poll() is None:
-            await asyncio.sleep(0.005)
+        warm._writer.close()  # as the kernel does when the server is killed
+        await until(lambda: warm.process.poll() is not None)
 
     run(work)
 

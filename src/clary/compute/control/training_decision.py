@@ -10,7 +10,10 @@ from clary.compute.runner.process import Observation
 
 LAST_ATTEMPT = 2
 """A job whose host was lost runs once more from its beginning, then fails."""
-LOST = "InternalServerError: the supervisor of this training job was lost twice (killed, or the machine went down); create it again"
+LOST = (
+    "InternalServerError: the supervisor of this training job was lost twice (killed, or the machine went down); "
+    "create the job again"
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from clary.compute.hosting.variant import VariantPlan
 from clary.compute.runner.fork_server import ForkServers
 from clary.core.identifiers import Scope
 from clary.core.service import Platform
+from clary.storage.log_streams import LogStreams
 from clary.storage.resources import Missing, Resource, Transaction
 
 logger = logging.getLogger(__name__)
@@ -71,7 +72,8 @@ class EndpointLoop:
     def __init__(self, platform: Platform) -> None:
         self.woken = asyncio.Event()
         self._platform = platform
-        self._plane = DataPlane(ForkServers.of(platform), platform.extensions["logs"])
+        logs = LogStreams(platform.resources, platform.journal, platform.clock)
+        self._plane = DataPlane(ForkServers.of(platform), logs)
         self._busy: dict[str, tuple[Action, asyncio.Task[None]]] = {}
 
     async def run(self) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any
+from collections.abc import Mapping
+
+from clary.storage.metric_points import MetricPoint
 
 
 class Counters:
@@ -16,8 +18,8 @@ class Counters:
         self._invocations = 0
         self._client_errors = 0
         self._server_errors = 0
-        self._model_microseconds: Counter[int] = Counter()
-        self._overhead_microseconds: Counter[int] = Counter()
+        self._model_microseconds: Counter[float] = Counter()
+        self._overhead_microseconds: Counter[float] = Counter()
 
     def answered(self, status: int, model_seconds: float, overhead_seconds: float) -> None:
         """Count one call; `status` is what its caller got."""
@@ -38,30 +40,29 @@ class Counters:
         else:
             self._server_errors += 1
 
-    def take(self, instance_count: int) -> list[dict[str, Any]]:
-        """CloudWatch `MetricData` members (without dimensions and time) for what was counted; starts anew.
+    def take(self, dimensions: dict[str, str], timestamp: int, instance_count: int) -> list[MetricPoint]:
+        """What was counted, as points of the moment `timestamp` (ms); counting starts anew.
 
         As SageMaker does, the counts are per call (so that `Average` is a rate) and the latencies are in microseconds.
         """
         if not self._invocations:
             return []
-        calls, each = self._invocations, 1.0 / max(instance_count, 1)
-        data = [
-            {"MetricName": "Invocations", "Unit": "None", "Values": [1.0], "Counts": [calls]},
-            {"MetricName": "InvocationsPerInstance", "Unit": "None", "Values": [each], "Counts": [calls]},
-            _rate("Invocation4XXErrors", self._client_errors, calls),
-            _rate("Invocation5XXErrors", self._server_errors, calls),
-            *_latency("ModelLatency", self._model_microseconds),
-            *_latency("OverheadLatency", self._overhead_microseconds),
+        calls, errors = self._invocations, (self._client_errors, self._server_errors)
+        seen: list[tuple[str, str, Mapping[float, int]]] = [
+            ("Invocations", "None", {1.0: calls}),
+            ("InvocationsPerInstance", "None", {1.0 / max(instance_count, 1): calls}),
+            ("Invocation4XXErrors", "None", {1.0: errors[0], 0.0: calls - errors[0]}),
+            ("Invocation5XXErrors", "None", {1.0: errors[1], 0.0: calls - errors[1]}),
+            ("ModelLatency", "Microseconds", self._model_microseconds),
+            ("OverheadLatency", "Microseconds", self._overhead_microseconds),
         ]
         self._clear()
-        return data
+        return [_point(name, unit, counts, dimensions, timestamp) for name, unit, counts in seen if any(counts.values())]
 
 
-def _rate(name: str, errors: int, calls: int) -> dict[str, Any]:
-    both = {1.0: errors, 0.0: calls - errors}
-    present = {value: count for value, count in both.items() if count}
-    return {"MetricName": name, "Unit": "None", "Values": list(present), "Counts": list(present.values())}
+def _point(name: str, unit: str, counts: Mapping[float, int], dimensions: dict[str, str], timestamp: int) -> MetricPoint:
+    present = {float(value): float(count) for value, count in sorted(counts.items()) if count}
+    return MetricPoint(name, dimensions, timestamp, tuple(present), tuple(present.values()), unit=unit)
 
 
 def _rounded(microseconds: float) -> int:
@@ -70,13 +71,3 @@ def _rounded(microseconds: float) -> int:
     while microseconds >= 100 * step:
         step *= 10
     return round(microseconds / step) * step
-
-
-def _latency(name: str, counts: Counter[int]) -> list[dict[str, Any]]:
-    """PutMetricData takes at most 150 different values at a time."""
-    pairs = sorted(counts.items())
-    pages = [pairs[start : start + 150] for start in range(0, len(pairs), 150)]
-    return [
-        {"MetricName": name, "Unit": "Microseconds", "Values": [float(v) for v, _ in page], "Counts": [n for _, n in page]}
-        for page in pages
-    ]

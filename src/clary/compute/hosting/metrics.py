@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
-from typing import Any
 
 from clary.compute.hosting.data_plane import DataPlane
 from clary.compute.hosting.endpoint import RunningEndpoint
-from clary.core.errors import ServiceError
 from clary.core.service import Platform
+from clary.storage.metric_points import MetricPoint, MetricPoints
 
-log = logging.getLogger(__name__)
 NAMESPACE = "AWS/SageMaker"
 PERIOD_SECONDS = 60.0
 
@@ -28,19 +25,16 @@ async def report(platform: Platform, plane: DataPlane) -> None:
 
 async def report_now(platform: Platform, plane: DataPlane) -> None:
     """Report what was counted since the last time, under the minute that is ending."""
+    metrics = MetricPoints(platform.resources, platform.journal, platform.clock)
+    timestamp = int(platform.clock.now() * 1000) - 1000
     for endpoint in (*plane.in_service(), *plane.take_retired()):
-        if data := _data(endpoint, platform.clock.now() - 1):
-            try:
-                request = {"Namespace": NAMESPACE, "MetricData": data}
-                await platform.call("cloudwatch", "PutMetricData", request, scope=endpoint.scope)
-            except ServiceError as error:
-                log.error("invocation metrics of endpoint %s are lost: %s", endpoint.name, error)
+        if points := _points(endpoint, timestamp):
+            await metrics.put(endpoint.scope, NAMESPACE, points)
 
 
-def _data(endpoint: RunningEndpoint, timestamp: float) -> list[dict[str, Any]]:
-    data = []
+def _points(endpoint: RunningEndpoint, timestamp: int) -> list[MetricPoint]:
+    points = []
     for variant in endpoint.variants.values():
-        dimensions = [{"Name": "EndpointName", "Value": endpoint.name}, {"Name": "VariantName", "Value": variant.name}]
-        same = {"Dimensions": dimensions, "Timestamp": timestamp}
-        data += [datum | same for datum in variant.counters.take(len(variant.instances))]
-    return data
+        dimensions = {"EndpointName": endpoint.name, "VariantName": variant.name}
+        points += variant.counters.take(dimensions, timestamp, len(variant.instances))
+    return points

@@ -66,8 +66,8 @@ class Contents:
     ) -> AsyncIterator[Received]:
         """Store `body` (bytes, an asynchronous iterator of bytes, or None) and verify it.
 
-        `algorithm` names the checksum to keep. The blob is on disk when the block runs; if the block fails, it goes. Raises S3 errors for what the
-        client did wrong and ServiceUnavailable when the disk is full.
+        `algorithm` names the checksum to keep. The blob is on disk when the block runs; if the block fails, it goes.
+        Raises S3 errors for what the client did wrong and ServiceUnavailable when the disk is full.
         """
         expected = expected or Expected()
         wrapper = await self._keys.wrapper(account, encryption)

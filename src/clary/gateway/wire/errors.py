@@ -10,6 +10,7 @@ import orjson
 
 from clary.core.errors import InternalFailure, ServiceError
 from clary.gateway.wire import models
+from clary.gateway.wire.directory import ENTRIES
 from clary.gateway.wire.request import Route
 from clary.gateway.wire.scalars import epoch
 from clary.gateway.wire.serialize import XML_DECLARATION, WireResponse, extended_request_id, header_value
@@ -38,9 +39,14 @@ def _document(error: ServiceError) -> dict[str, Any]:
     return {"__type": error.code, "message": error.message, **_members(error)}
 
 
+def _metadata(route: Route) -> dict[str, Any]:
+    """What the service's model says of its protocols; nothing for requests that reached no AWS service."""
+    return models.load_service(route.service).metadata if route.service in ENTRIES else {}
+
+
 def _query_compatible(route: Route, error: ServiceError) -> dict[str, str]:
     """Services that used to speak query (cloudwatch) also name the query protocol's code."""
-    if route.service and models.load_service(route.service).is_query_compatible:
+    if "awsQueryCompatible" in _metadata(route):
         return {"x-amzn-query-error": f"{error.code};{_fault(error)}"}
     return {}
 
@@ -50,8 +56,8 @@ def _fault(error: ServiceError) -> str:
 
 
 def _json(route: Route, error: ServiceError, request_id: str) -> WireResponse:
-    version = models.load_service(route.service).metadata.get("jsonVersion", "1.1") if route.service else "1.1"
-    headers = {"x-amzn-requestid": request_id, "content-type": f"application/x-amz-json-{version}"}
+    content_type = f"application/x-amz-json-{_metadata(route).get('jsonVersion', '1.1')}"
+    headers = {"x-amzn-requestid": request_id, "content-type": content_type}
     return WireResponse(400, headers | _query_compatible(route, error), orjson.dumps(_document(error)))
 
 
@@ -74,7 +80,7 @@ def _cbor(route: Route, error: ServiceError, request_id: str) -> WireResponse:
 
 
 def _query(route: Route, error: ServiceError, request_id: str) -> WireResponse:
-    xmlns = namespace(models.load_service(route.service).metadata.get("xmlNamespace")) if route.service else ""
+    xmlns = namespace(_metadata(route).get("xmlNamespace"))
     details = element("Type", _fault(error)) + element("Code", error.code) + element("Message", error.message)
     details += "".join(element(name, str(value)) for name, value in _members(error).items())
     body = f"{XML_DECLARATION}<ErrorResponse{xmlns}><Error>{details}</Error>{element('RequestId', request_id)}</ErrorResponse>"

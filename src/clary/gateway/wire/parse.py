@@ -37,7 +37,7 @@ def parse(operation: OperationModel, route: Route, request: RequestParts) -> dic
         raise _malformed(operation, route.protocol, _placed(problem)) from None
     except (ParseError, parse_rest.Doctype):
         raise _malformed(operation, route.protocol, "") from None
-    except (ValueError, EOFError) as problem:  # orjson's, cbor2's and codecs' errors are ValueErrors
+    except ValueError as problem:  # orjson's and the codecs' errors are ValueErrors
         raise _malformed(operation, route.protocol, str(problem)) from None
     except RecursionError:
         raise _malformed(operation, route.protocol, "the body is nested too deeply") from None
@@ -72,7 +72,14 @@ def _cbor(operation: OperationModel) -> _Reader:
     import cbor2
 
     convert = compiler(CborReader, operation.service_model).plan(operation.input_shape)
-    return lambda request, route: convert(cbor2.loads(request.body) if request.body else {})  # type: ignore[arg-type]
+
+    def read(request: RequestParts, route: Route) -> dict[str, Any]:
+        try:
+            return convert(cbor2.loads(request.body) if request.body else {})  # type: ignore[arg-type]
+        except cbor2.CBORDecodeError as problem:
+            raise ValueError(str(problem)) from None
+
+    return read
 
 
 _READERS: dict[str, Callable[[OperationModel], _Reader]] = {

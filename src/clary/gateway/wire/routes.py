@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, unquote
 
+from clary.core.errors import ServiceError
 from clary.gateway.wire.models import load_service
 from clary.gateway.wire.request import RequestParts
 
@@ -54,13 +55,16 @@ def match(service: str, request: RequestParts, path: str) -> str:
 
 
 def labels(operation: OperationModel, path: str) -> dict[str, str]:
-    """The URI labels of a path, percent-decoded once. Raises `UnicodeDecodeError` where they are not UTF-8."""
+    """The URI labels of a path, percent-decoded once. Raises `ServiceError` (`InvalidURI`) where they are not UTF-8."""
     pattern, _ = _template(operation.http["requestUri"])
     found = pattern.fullmatch(path)
     if found is None:
         return {}
     names = (label.rstrip("+") for label in _LABEL.findall(operation.http["requestUri"]))
-    return {name: unquote(text, errors="strict") for name, text in zip(names, found.groups(), strict=True)}
+    try:
+        return {name: unquote(text, errors="strict") for name, text in zip(names, found.groups(), strict=True)}
+    except UnicodeDecodeError:
+        raise ServiceError("Couldn't parse the specified URI: it is not UTF-8.", code="InvalidURI", status=400) from None
 
 
 def _is_form_upload(request: RequestParts, path: str) -> bool:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import json
+import itertools
 from pathlib import Path
 from typing import Any
+
+import orjson
 
 MOST = 1 << 20
 """Bytes read at a time, so that a chatty job cannot fill the server's memory."""
 
 
-def read(path: Path, offset: int) -> tuple[list[dict[str, Any]], int]:
-    """The JSON lines of `path` that are complete after byte `offset`, and the offset after them.
+def read(path: Path, offset: int) -> list[tuple[int, dict[str, Any]]]:
+    """The JSON lines of `path` that are complete after byte `offset`, each with the offset of what follows it.
 
     A missing file has no lines. Half a line stays for the next time.
     """
@@ -20,6 +22,7 @@ def read(path: Path, offset: int) -> tuple[list[dict[str, Any]], int]:
             file.seek(offset)
             data = file.read(MOST)
     except FileNotFoundError:
-        return [], offset
-    complete = data[: data.rfind(b"\n") + 1]
-    return [json.loads(line) for line in complete.splitlines()], offset + len(complete)
+        return []
+    complete = data[: data.rfind(b"\n") + 1].splitlines(keepends=True)
+    ends = itertools.accumulate((len(line) for line in complete), initial=offset)
+    return [(end, orjson.loads(line)) for end, line in zip(itertools.islice(ends, 1, None), complete, strict=True)]

@@ -6,13 +6,14 @@ import asyncio
 import contextlib
 import logging
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import Any
 
 from clary.catalog import training_status
 from clary.compute.control import tail, training_job
 from clary.compute.control.capacity import Capacity
+from clary.compute.control.retention import sweep_forever
 from clary.compute.control.shipping import Shipper
 from clary.compute.control.training_decision import Action, Finish, Retry, Start, Stop, decide
 from clary.compute.runner import job_directory
@@ -45,6 +46,7 @@ class TrainingLoop:
     async def run(self) -> None:
         """Until cancelled: a follower for every job that is not finished, told whenever something changed."""
         runner = ProcessRunner(ForkServers.of(self.platform))
+        self._begin(sweep_forever(self.platform, training_job.KIND, ACTIVE), "job retention")
         try:
             while True:
                 for job in self.platform.resources.every(training_job.KIND, status=ACTIVE):
@@ -60,12 +62,16 @@ class TrainingLoop:
             follower.woken.set()
             return
         follower = self._followers[job.arn] = Follower(self.platform, runner, job)
-        task = asyncio.create_task(follower.run(), name=f"training job {job.name}")
-        self._tasks.add(task)
+        task = self._begin(follower.run(), f"training job {job.name}")
         task.add_done_callback(lambda done: self._ended(job.arn, done))
 
+    def _begin(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+        task = asyncio.create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
     def _ended(self, arn: str, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
         del self._followers[arn]
         if not task.cancelled() and (error := task.exception()):
             logger.error("the follower of %s ended", arn, exc_info=error)
@@ -178,9 +184,8 @@ class Follower:
         for host in training_job.hosts_of(self.job):
             await self._shipper.ship(self.job, self._directory(host), training_job.log_stream(self.job, host))
         path = self._directory(training_job.hosts_of(self.job)[0]) / job_directory.STATUS
-        entries, offset = tail.read(path, self.job.state.get("_status_offset", 0))
-        if entries:
-            await self._write(lambda job: {"state": training_job.after_statuses(job.state, entries, offset)})
+        if entries := tail.read(path, self.job.state.get("_status_offset", 0)):
+            await self._write(lambda job: {"state": training_job.after_statuses(job.state, entries)})
 
     async def _enter(self, secondary: str) -> None:
         now = self.platform.clock.now()

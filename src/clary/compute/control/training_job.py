@@ -66,17 +66,17 @@ def spec(config: Config, job: Resource, host: str, credentials: Mapping[str, Any
     )
 
 
-def after_statuses(state: dict[str, Any], entries: Sequence[Mapping[str, Any]], offset: int) -> dict[str, Any]:
-    """`state` after what the supervisor of the first host recorded in `status.jsonl` up to byte `offset`.
+def after_statuses(state: dict[str, Any], entries: Sequence[tuple[int, Mapping[str, Any]]]) -> dict[str, Any]:
+    """`state` after what the supervisor of the first host recorded in `status.jsonl` (offset after the line, line).
 
     A job that is being stopped keeps saying so.
     """
-    for entry in entries:
+    for _, entry in entries:
         if state["SecondaryStatus"] != "Stopping":
             state = training_status.enter(state, entry["s"], entry["t"] / 1000)
         if entry["s"] == "Downloading":
             state = state | {"TrainingStartTime": entry["t"] / 1000}
-    return state | {"_status_offset": offset}
+    return state | {"_status_offset": entries[-1][0]}
 
 
 def after_loss(state: dict[str, Any], attempt: int, now: float) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +34,11 @@ def of(data: Path, scope: Scope, kind: str, name: str) -> Path:
     return data / "jobs" / scope.account / scope.region / kind / name
 
 
-def host_directory(job: Path, attempt: int, host: str) -> Path:
-    return job / str(attempt) / host
+def every(data: Path, kind: str) -> Iterator[tuple[Scope, str, Path]]:
+    """The directories of all jobs of `kind`, with their scopes and names."""
+    for directory in (data / "jobs").glob(f"*/*/{kind}/*"):
+        account, region, _, name = directory.parts[-4:]
+        yield Scope(account, region), name, directory
 
 
 def write_json(path: Path, content: Any) -> None:

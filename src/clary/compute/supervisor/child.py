@@ -41,18 +41,18 @@ class Child:
         return os.waitstatus_to_exitcode(status) if pid else None
 
     def signal(self, number: signal.Signals) -> None:
-        """Send `number` to the whole group."""
-        with contextlib.suppress(ProcessLookupError):
+        """Send `number` to the whole group, or to the process alone in the moment before it leads its group."""
+        try:
             os.killpg(self.pid, number)
+        except ProcessLookupError:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, number)
 
 
 def _fork(argument: dict[str, Any], stdin: int, output: int) -> int:
     pid = os.fork()
     if pid == 0:
         forked.become(lambda: resolve(_PROGRAM)(argument), stdin, output)
-    # the group must exist before the first signal to it, however early that comes
-    with contextlib.suppress(PermissionError, ProcessLookupError):
-        os.setpgid(pid, pid)
     return pid
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import time
 import traceback
@@ -60,6 +61,7 @@ class Supervisor:
         self.record.metrics = self.journal.final_metrics
         self.record.ended = time.time()
         job_directory.write_json(self.directory / job_directory.EXIT, self.record.document())
+        shutil.rmtree(self.opt_ml.data, ignore_errors=True)  # copies of what is in S3
 
     def _train_and_upload(self) -> None:
         lay_out(self.opt_ml, self.spec)

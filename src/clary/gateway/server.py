@@ -89,14 +89,12 @@ async def _serve(config: Config, directory: DataDirectory, ready: Callable[[dict
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     loops = ControlLoops()
-    async with _storage(config, loops.wake) as platform:
+    async with open_platform(config, loops.wake) as platform:
         gateway = Gateway(platform)
         _show_root_key(await gateway.open())
         listeners, facts = await _listen(config, gateway)
         directory.announce(facts)
-        print(f"Clary is listening on http://{_bracketed(config.host)}:{facts['port']}", flush=True)
-        if ready is not None:
-            ready(facts)
+        (ready or _show_address)(facts)
         loops.start(platform)
         await stop.wait()
         await _stop_listening(listeners)
@@ -104,7 +102,8 @@ async def _serve(config: Config, directory: DataDirectory, ready: Callable[[dict
 
 
 @contextlib.asynccontextmanager
-async def _storage(config: Config, wake: Callable[[str], None]) -> AsyncIterator[Platform]:
+async def open_platform(config: Config, wake: Callable[[str], None] = lambda topic: None) -> AsyncIterator[Platform]:
+    """The storage of a data directory, opened; its `call` raises until a gateway connects it."""
     from clary.storage.blobs import BlobStore
     from clary.storage.journal import Journal
     from clary.storage.resources import ResourceStore
@@ -117,6 +116,10 @@ async def _storage(config: Config, wake: Callable[[str], None]) -> AsyncIterator
     finally:
         await journal.close()
         await resources.close()
+
+
+def _show_address(facts: dict[str, Any]) -> None:
+    print(f"Clary is listening on http://{_bracketed(facts['host'])}:{facts['port']}", flush=True)
 
 
 def _show_root_key(root_key: tuple[str, str] | None) -> None:

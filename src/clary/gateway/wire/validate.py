@@ -54,7 +54,8 @@ def validate(operation: OperationModel, parameters: dict[str, Any]) -> None:
 def _check_of(operation: OperationModel) -> Check | None:
     if operation.input_shape is None:
         return None
-    return compiler(Validator, operation.service_model).plan(operation.input_shape)
+    kind = S3Validator if operation.service_model.service_name == "s3" else Validator
+    return compiler(kind, operation.service_model).plan(operation.input_shape)
 
 
 def _error(operation: OperationModel, problems: list[Problem]) -> ServiceError:
@@ -166,8 +167,8 @@ class Validator(Compiler):
         return check if check_length or check_key or check_item else None
 
     def of_string(self, shape: Shape) -> Check | None:
-        allowed, shown = frozenset(shape.enum), ", ".join(shape.enum)
-        check_length, pattern = _length_check(shape), _pattern(shape)
+        allowed, shown = frozenset(self.allowed(shape)), ", ".join(shape.enum)
+        check_length, pattern = _length_check(shape), compiled_pattern(shape)
         if not allowed and not check_length and not pattern:
             return None
 
@@ -181,6 +182,10 @@ class Validator(Compiler):
             return problems
 
         return check
+
+    def allowed(self, shape: Shape) -> list[str]:
+        """The values of an enumeration, empty where every value will do."""
+        return shape.enum
 
     def of_blob(self, shape: Shape) -> Check | None:
         check_length = _length_check(shape)
@@ -197,6 +202,14 @@ class Validator(Compiler):
         return None
 
     of_timestamp = of_character = of_boolean
+
+
+class S3Validator(Validator):
+    """S3 has an error code of its own for each enumeration (InvalidLocationConstraint, InvalidStorageClass, ...), so its
+    operations check them."""
+
+    def allowed(self, shape: Shape) -> list[str]:
+        return []
 
 
 def _union_problem(value: dict[str, Any]) -> Problem:
@@ -230,7 +243,7 @@ def _bound(shape: Shape, name: str) -> float | None:
     return bound if bound is None or isinstance(bound, (int, float)) else float(bound)
 
 
-def _pattern(shape: Shape) -> re.Pattern[str] | None:
+def compiled_pattern(shape: Shape) -> re.Pattern[str] | None:
     """The shape's pattern, matched against whole values; None where it is written in Java's dialect alone (`\\p{L}`)."""
     try:
         return re.compile(shape.metadata["pattern"], re.ASCII) if "pattern" in shape.metadata else None

@@ -51,14 +51,16 @@ def spec(config: Config, job: Resource, host: str, credentials: Mapping[str, Any
         raise UnknownImage(specification["TrainingImage"])
     metrics = tuple((metric["Name"], metric["Regex"]) for metric in specification["MetricDefinitions"])
     keys = {name: str(credentials[name]) for name in ("AccessKeyId", "SecretAccessKey", "SessionToken")}
-    return found[0].runtime, Spec(
+    algorithm, tag = found
+    return algorithm.runtime, Spec(
         name=job.name,
         arn=job.arn,
         account=job.scope.account,
         region=job.scope.region,
         host=host,
         hosts=tuple(hosts_of(job)),
-        program=found[0].train,
+        program=algorithm.train,
+        image_tag=tag,
         request=job.document,
         metrics=metrics,
         server_file=str(config.data / "server.json"),

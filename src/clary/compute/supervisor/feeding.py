@@ -1,4 +1,9 @@
-"""How channels reach the algorithm: File mode copies before the start, Pipe mode streams through FIFOs while it runs."""
+"""How channels reach the algorithm: File mode copies before the start, Pipe and FastFile mode stream through FIFOs.
+
+FastFile shows every object under its path, as a FIFO that streams it to whoever opens it: nothing is copied to disk, and
+programs that read files from the beginning to the end, as the built-in algorithms do, see no difference. What a FIFO
+cannot do is seek and tell its size.
+"""
 
 from __future__ import annotations
 
@@ -17,8 +22,12 @@ from clary.compute.supervisor.objects import Objects
 _DOWNLOADS_AT_A_TIME = 8
 _GZIP = 31
 """zlib's window size of 15 bits, plus 16 for the gzip container."""
+Failed = Callable[[BaseException], None]
+"""Told when a stream cannot go on: the program must not wait for it for ever."""
 RECORD_IO_MAGIC = 0xCED7230A
 _LONGEST_RECORD = (1 << 29) - 1
+_MOST_FAST_FILES = 2000
+_FAST_FILE_STACK_BYTES = 512 * 1024
 
 
 def download(objects: Objects, channel: Channel, directory: Path) -> None:
@@ -78,10 +87,54 @@ def wrap_record(pieces: Iterator[bytes], length: int, uri: str) -> Iterator[byte
     yield bytes(-length % 4)
 
 
+def show_fast_files(objects: Objects, channel: Channel, directory: Path, scratch: Path, failed: Failed) -> None:
+    """FastFile mode: every item appears below `directory` and is read from S3 when it is opened.
+
+    `scratch` is a directory on the same file system. Each item takes a waiting thread, so a channel of very many objects
+    is copied, as in File mode.
+    """
+    if len(channel.items) > _MOST_FAST_FILES:
+        download(objects, channel, directory)
+        return
+    directory.mkdir(exist_ok=True)
+    scratch.mkdir(exist_ok=True)
+    threading.stack_size(_FAST_FILE_STACK_BYTES)
+    for item in channel.items:
+        FastFile(objects, item, make_parent(directory, item), scratch, failed).start()
+    threading.stack_size(0)
+
+
+class FastFile(threading.Thread):
+    """One object under its path. Every opening gets a FIFO, and so a stream, of its own."""
+
+    def __init__(self, objects: Objects, item: Item, path: Path, scratch: Path, failed: Failed):
+        super().__init__(name=f"fast file {item.path}", daemon=True)
+        self._fresh = scratch / str(id(self))
+        self._objects = objects
+        self._item = item
+        self._path = path
+        self._failed = failed
+        os.mkfifo(path)
+
+    def run(self) -> None:
+        try:
+            while True:
+                descriptor = os.open(self._path, os.O_WRONLY)  # waits until the algorithm opens it
+                self._renew()
+                feed(descriptor, self._objects.read(self._item.object))
+        except BaseException as error:
+            self._failed(error)
+
+    def _renew(self) -> None:
+        """Put a new FIFO where the opened one was, made beside the channel so that no listing shows it on the way."""
+        os.mkfifo(self._fresh)
+        self._fresh.rename(self._path)
+
+
 class PipeFeeder(threading.Thread):
     """Pipe mode: FIFO `<channel>_<epoch>`, one per pass over the data; each is made before the one before it is fed."""
 
-    def __init__(self, objects: Objects, channel: Channel, data: Path, failed: Callable[[BaseException], None]):
+    def __init__(self, objects: Objects, channel: Channel, data: Path, failed: Failed):
         super().__init__(name=f"feed-{channel.name}", daemon=True)
         self._objects = objects
         self._channel = channel
@@ -104,18 +157,18 @@ class PipeFeeder(threading.Thread):
     def _feed(self, epoch: int) -> None:
         descriptor = os.open(self._fifo(epoch), os.O_WRONLY)  # waits until the algorithm opens it
         os.mkfifo(self._fifo(epoch + 1))
-        try:
-            for item in self._channel.order(epoch):
-                for piece in content(self._objects, self._channel, item):
-                    write_all(descriptor, piece)
-        except BrokenPipeError:
-            pass  # the algorithm has read enough of this epoch
-        finally:
-            os.close(descriptor)
+        items = self._channel.order(epoch)
+        feed(descriptor, (piece for item in items for piece in content(self._objects, self._channel, item)))
 
 
-def write_all(descriptor: int, data: bytes) -> None:
-    """`os.write` until everything is written."""
-    view = memoryview(data)
-    while view:
-        view = view[os.write(descriptor, view) :]
+def feed(descriptor: int, pieces: Iterable[bytes]) -> None:
+    """Write `pieces` to the FIFO and close it, sooner when the algorithm has read enough of it."""
+    try:
+        for piece in pieces:
+            view = memoryview(piece)
+            while view:
+                view = view[os.write(descriptor, view) :]
+    except BrokenPipeError:
+        pass
+    finally:
+        os.close(descriptor)

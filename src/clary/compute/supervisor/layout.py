@@ -60,5 +60,6 @@ def environment(spec: Spec) -> dict[str, str]:
         "AWS_REGION": spec.region,
         "AWS_DEFAULT_REGION": spec.region,
         "CURRENT_HOST": spec.host,
+        "CLARY_IMAGE_TAG": spec.image_tag,
         "PYTHONUNBUFFERED": "1",
     } | spec.request.get("Environment", {})

@@ -94,12 +94,17 @@ class Supervisor:
         return self.spec.request.get("StoppingCondition", {}).get("MaxRuntimeInSeconds", DEFAULT_MAX_RUNTIME)
 
     def _feed(self) -> None:
-        """File channels are complete when this returns, Pipe channels ready to be opened."""
+        """File channels are complete when this returns, the others ready to be opened."""
+        failed = self.signals.failed
         for channel in channels.resolve(self.objects, self.spec):
-            if channel.mode == "Pipe":
-                feeding.PipeFeeder(self.objects, channel, self.opt_ml.data, self.signals.failed).start()
-            else:
-                feeding.download(self.objects, channel, self.opt_ml.data / channel.name)
+            directory = self.opt_ml.data / channel.name
+            match channel.mode:
+                case "Pipe":
+                    feeding.PipeFeeder(self.objects, channel, self.opt_ml.data, failed).start()
+                case "FastFile":
+                    feeding.show_fast_files(self.objects, channel, directory, self.directory / "scratch", failed)
+                case _:
+                    feeding.download(self.objects, channel, directory)
 
     def _judge(self, ending: Ending, out_of_memory: bool) -> None:
         """What the program's end means for the job."""

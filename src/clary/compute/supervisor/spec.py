@@ -20,6 +20,8 @@ class Spec:
     hosts: tuple[str, ...]
     program: str
     """`module:function`, called with the path of the job's own `/opt/ml`."""
+    image_tag: str
+    """The tag of the training image: which version of the algorithm the job asked for."""
     request: dict[str, Any]
     metrics: tuple[tuple[str, str], ...]
     """(name, regex with one group), applied to every line of the log."""

@@ -32,8 +32,9 @@ class Observation:
 class ProcessRunner:
     """Starts supervisors through `servers`; knows nothing but what the directories say, so any server can take over."""
 
-    def __init__(self, servers: ForkServers):
+    def __init__(self, servers: ForkServers, supervisor: str = SUPERVISOR):
         self._servers = servers
+        self._supervisor = supervisor
 
     async def start(self, directory: Path, runtime: str, spec: dict[str, Any]) -> None:
         """Start the supervisor of `directory` unless it ever was; returns when it lives (or already ended).
@@ -47,7 +48,7 @@ class ProcessRunner:
         if not (directory / job_directory.SPEC).exists():
             await asyncio.to_thread(job_directory.write_json, directory / job_directory.SPEC, spec)
         log = directory / job_directory.SUPERVISOR_LOG
-        pid = await self._servers.start(runtime, SUPERVISOR, {"directory": str(directory)}, log=log)
+        pid = await self._servers.start(runtime, self._supervisor, {"directory": str(directory)}, log=log)
         await self._until_taken(directory, pid, log)
 
     async def _until_taken(self, directory: Path, pid: int, log: Path) -> None:

@@ -262,6 +262,11 @@ def names_resources(policy: Policy) -> bool:
     return all(one.resources is not None or one.not_resources is not None for one in policy.statements)
 
 
+def has_resources(policy: Policy) -> bool:
+    """Whether any statement has a Resource, which trust policies must not."""
+    return any(one.resources is not None or one.not_resources is not None for one in policy.statements)
+
+
 def names_principals(policy: Policy) -> bool:
     """Whether every statement has a Principal, as resource and trust policies must."""
     return all(one.principals is not None or one.not_principals is not None for one in policy.statements)

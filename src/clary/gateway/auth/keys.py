@@ -127,12 +127,15 @@ class Keys:
             "Expiration": datetime.fromtimestamp(expires, UTC),
         }
 
-    async def for_role(self, role_arn: str, session_name: str, scope: Scope, seconds: float) -> dict[str, Any]:
-        """Session credentials of a role, as a service that runs something with it gets them. Raises `ValueError`."""
+    def session_of_role(self, role_arn: str, session_name: str) -> Identity:
+        """Who somebody is that has assumed the role. Raises `ValueError` when `role_arn` is not the ARN of a role."""
         account, name = split_role_arn(role_arn)
         role = find_role(self._resources, account, name)
-        role_id = role.state["RoleId"] if role else derived_id("AROA", role_arn)
-        return self.issue_session(role_session(role_arn, session_name, role_id), seconds)
+        return role_session(role_arn, session_name, role.state["RoleId"] if role else derived_id("AROA", role_arn))
+
+    async def for_role(self, role_arn: str, session_name: str, scope: Scope, seconds: float) -> dict[str, Any]:
+        """Session credentials of a role, as a service that runs something with it gets them. Raises `ValueError`."""
+        return self.issue_session(self.session_of_role(role_arn, session_name), seconds)
 
 
 def split_role_arn(role_arn: str) -> tuple[str, str]:

@@ -52,14 +52,9 @@ def parse(
     """
     if not block or block.isspace():
         return np.empty((0, columns or 0), dtype=np.float32)
-    try:
-        table = _table(block, delimiter)
-    except ValueError as error:
-        if problem := _explain(block, delimiter, source, first_row, columns):
-            raise FormatError(problem) from error
-        table = _table(_without_padding(block, delimiter.encode()), delimiter)
-    if columns is not None and table.shape[1] != columns:
-        raise FormatError(_explain(block, delimiter, source, first_row, columns) or f"{source} has {table.shape[1]} columns")
+    table = _first_table(block, delimiter)
+    if table is None or (columns is not None and table.shape[1] != columns):
+        raise FormatError(_explain(block, delimiter, source, first_row, columns) or f"{source} is not CSV")
     return table
 
 
@@ -69,9 +64,20 @@ def format_rows(table: np.ndarray, delimiter: str = ",") -> bytes:
     return "".join(f"{line}\n" for line in lines).encode()
 
 
+def _first_table(block: bytes, delimiter: str) -> np.ndarray | None:
+    """The table, with ever more care for blank cells, which the numpy reader does not know; None when a cell is text."""
+    # blanks between blank-delimited numbers are only padding, there are no blank cells among them
+    for prepare in (_as_it_is,) if delimiter == " " else (_as_it_is, _with_nan, _without_padding):
+        try:
+            return _table(prepare(block, delimiter.encode()), delimiter)
+        except ValueError:
+            continue
+    return None
+
+
 def _table(block: bytes, delimiter: str) -> np.ndarray:
     return np.loadtxt(
-        io.BytesIO(_with_nan(block, delimiter.encode())),
+        io.BytesIO(block),
         dtype=np.float32,
         delimiter=None if delimiter == " " else delimiter,
         comments=None,
@@ -80,10 +86,15 @@ def _table(block: bytes, delimiter: str) -> np.ndarray:
     )
 
 
+def _as_it_is(block: bytes, delimiter: bytes) -> bytes:
+    return block
+
+
 def _without_padding(block: bytes, delimiter: bytes) -> bytes:
-    """`block` without the blanks and quotes of cells that hold nothing else, so that these cells are blank."""
+    """`block` with `nan` in cells that hold nothing but blanks or an empty pair of quotes."""
     edge = re.escape(delimiter)
-    return re.sub(rb"(^|%b)[ \t\"]+(?=%b|\r?$)" % (edge, edge), rb"\1", block, flags=re.MULTILINE)
+    emptied = re.sub(rb"(^|%b)[ \t\"]+(?=%b|\r?$)" % (edge, edge), rb"\1", block, flags=re.MULTILINE)
+    return _with_nan(emptied, delimiter)
 
 
 def _first_line(block: bytes) -> str:
@@ -91,9 +102,7 @@ def _first_line(block: bytes) -> str:
 
 
 def _with_nan(block: bytes, delimiter: bytes) -> bytes:
-    """`block` with `nan` in its blank cells (the numpy reader knows no blank)."""
-    if delimiter == b" ":
-        return block
+    """`block` with `nan` in its blank cells."""
     for pair in (delimiter * 2, delimiter + b"\n", b"\n" + delimiter, delimiter + b"\r"):
         if pair in block:
             filled = pair[:1] + b"nan" + pair[1:]

@@ -1,0 +1,93 @@
+"""A training job as its program sees it: hyperparameters, channels and hosts under `/opt/ml`."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from email.message import Message
+from pathlib import Path
+from typing import Any
+
+from clary.algorithms.hosted.errors import CustomerError
+from clary.catalog.algorithms import Algorithm
+from clary.catalog.hyperparameters import InvalidHyperparameter, Version
+from clary.formats.channel import Channel, Reader, data_files
+
+IMAGE_TAG = "CLARY_IMAGE_TAG"
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingJob:
+    """What `/opt/ml/input/config` says. `channels` is `inputdataconfig.json`: channel -> its settings."""
+
+    opt_ml: Path
+    tag: str
+    hyperparameters: dict[str, str]
+    channels: dict[str, dict[str, Any]]
+    hosts: list[str]
+
+    @classmethod
+    def read(cls, opt_ml: Path, default_tag: str) -> TrainingJob:
+        """The job under `opt_ml`; the image's tag comes from the environment."""
+        config = opt_ml / "input" / "config"
+        return cls(
+            opt_ml,
+            os.environ.get(IMAGE_TAG) or default_tag,
+            _json(config / "hyperparameters.json"),
+            _json(config / "inputdataconfig.json"),
+            _json(config / "resourceconfig.json").get("hosts", ["algo-1"]),
+        )
+
+    @property
+    def model_directory(self) -> Path:
+        directory = self.opt_ml / "model"
+        directory.mkdir(parents=True, exist_ok=True)
+        return directory
+
+    def values(self, algorithm: Algorithm) -> dict[str, Any]:
+        """Typed hyperparameters. Raises `CustomerError` in the words of the hosted container."""
+        try:
+            return algorithm.hyperparameters.parse(self.hyperparameters, self.version(algorithm))
+        except InvalidHyperparameter as error:
+            raise CustomerError(str(error)) from error
+
+    def version(self, algorithm: Algorithm) -> Version:
+        return algorithm.version(self.tag)
+
+    def require(self, algorithm: Algorithm) -> None:
+        """Check names and modes of the channels against the declaration."""
+        declared = {channel.name: channel for channel in algorithm.channels}
+        for name in self.channels:
+            if name not in declared:
+                raise CustomerError(f"Extraneous channel found: {name}; {algorithm.name} reads {' and '.join(declared)}")
+        for channel in algorithm.channels:
+            if channel.required and channel.name not in self.channels:
+                raise CustomerError(f"Missing required channel: {channel.name}")
+
+    def input_mode(self, name: str) -> str:
+        return self.channels[name].get("TrainingInputMode") or "File"
+
+    def content_type(self, name: str) -> tuple[str, dict[str, str]]:
+        """Media type and parameters of a channel, lower case; `""` when it has none."""
+        header = Message()
+        header["content-type"] = (self.channels[name].get("ContentType") or "").lower()
+        if not header["content-type"]:
+            return "", {}
+        # Message wants a slash, which `csv` and `libsvm` alone do not have
+        media_type = str(header["content-type"]).partition(";")[0].strip()
+        parameters = header.get_params() or []
+        return media_type, {key: str(value) for key, value in parameters[1:]}
+
+    def channel(self, name: str, reader: Reader) -> Channel:
+        """The rows of a channel, from its directory or, in Pipe mode, its FIFO."""
+        path = self.opt_ml / "input" / "data" / name
+        if self.input_mode(name) == "Pipe":
+            return Channel.of_pipe(path, reader)
+        if not any(True for _ in data_files(path)):
+            raise CustomerError(f"No data in {name} channel: it holds no file whose name begins with neither '.' nor '_'")
+        return Channel.of_directory(path, reader)
+
+
+def _json(path: Path) -> dict[str, Any]:
+    return json.loads(path.read_text()) if path.exists() else {}

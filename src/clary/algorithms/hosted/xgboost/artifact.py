@@ -1,0 +1,66 @@
+"""The model file `xgboost-model`: written so that plain XGBoost opens it, read as any hosted version wrote it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import xgboost
+
+from clary.algorithms.hosted import pickled_booster
+from clary.catalog.hyperparameters import Version
+
+NAME = "xgboost-model"
+_PICKLE = b"\x80"
+_SNAPSHOT_KEY_WITHIN = 32
+"""The first key of a snapshot in UBJSON is `Config`, right after its length."""
+
+
+def save(booster: xgboost.Booster, directory: Path, version: Version) -> None:
+    """Write the model: UBJSON from image 3.0 on, the older binary format before, as those images' users expect to load."""
+    # the hosted images up to 1.2 pickled the booster; the binary format is what every XGBoost up to 3.0 can open
+    raw = booster.save_raw(raw_format="ubj" if version >= (3, 0) else "deprecated")
+    (directory / NAME).write_bytes(raw)
+
+
+def load_all(directory: Path) -> list[xgboost.Booster]:
+    """The boosters of an unpacked archive, one per file. Raises `ValueError` naming a file that is no model."""
+    files = sorted(path for path in directory.iterdir() if path.is_file() and not path.name.startswith("."))
+    if not files:
+        raise ValueError(f"the model archive holds no model file; XGBoost expects {NAME} at its root")
+    return [_load(path) for path in files]
+
+
+def _load(path: Path) -> xgboost.Booster:
+    data = path.read_bytes()
+    try:
+        return _booster(pickled_booster.serialized_model(data) if data.startswith(_PICKLE) else data)
+    except (ValueError, xgboost.core.XGBoostError) as error:
+        reason = str(error).strip().splitlines()[-1] if str(error).strip() else type(error).__name__
+        raise ValueError(f"Model file {path.name} cannot be loaded by XGBoost {xgboost.__version__}: {reason}") from error
+
+
+def _booster(data: bytes) -> xgboost.Booster:
+    """From UBJSON, JSON, the binary format, or the memory snapshot (model and settings) that a pickle holds."""
+    if not data:
+        raise ValueError("the file is empty")
+    booster = xgboost.Booster()
+    if data[:1] == b"{" and b"Config" in data[:_SNAPSHOT_KEY_WITHIN] and not data[1:2].isspace() and data[1:2] != b'"':
+        booster.__setstate__({"handle": bytearray(data)})  # a snapshot in UBJSON
+    else:
+        booster.load_model(bytearray(_model_of_snapshot(data)))
+    booster.set_param({"nthread": 1})
+    booster.feature_names = None  # requests carry no names
+    booster.feature_types = None
+    return booster
+
+
+def _model_of_snapshot(data: bytes) -> bytes:
+    """The `Model` part of a snapshot in JSON, which the library does not load as it is; anything else unchanged."""
+    if data.lstrip()[:1] != b"{" or b'"Config"' not in data:
+        return data
+    try:
+        document = json.loads(data)
+    except ValueError:
+        return data
+    return json.dumps(document["Model"]).encode() if {"Model", "Config"} <= document.keys() else data

@@ -26,13 +26,17 @@ def with_logs(tmp_path, body):
     asyncio.run(run())
 
 
+def row(resources):
+    return resources.get("log-stream", SCOPE, f"{GROUP}:{STREAM}")
+
+
 def test_the_first_append_creates_group_and_stream_once(tmp_path):
     async def body(logs, resources, clock):
         appends = [logs.append(SCOPE, GROUP, STREAM, [(n, f"line {n} é")]) for n in range(5)]
         await asyncio.gather(*appends)
         assert [row.name for row in resources.every("log-group")] == [GROUP]
         assert [row.name for row in resources.every("log-stream")] == [f"{GROUP}:{STREAM}"]
-        assert [event.message for event in logs.read(SCOPE, GROUP, STREAM, 0, 10)] == [f"line {n} é" for n in range(5)]
+        assert [event.message for event in logs.read(row(resources), 0, 10)] == [f"line {n} é" for n in range(5)]
 
     with_logs(tmp_path, body)
 
@@ -58,10 +62,10 @@ def test_retention_forgets_by_the_clock_at_once_and_frees_the_disk_when_enforced
         )
         clock.advance(2 * 86400)
         await logs.append(SCOPE, GROUP, STREAM, [(logs.now_ms(), "new")])
-        assert [event.message for event in logs.read(SCOPE, GROUP, STREAM, 0, 10)] == ["new"]
-        assert logs.bounds(SCOPE, GROUP, STREAM) == (0, 2)
+        assert [event.message for event in logs.read(row(resources), 0, 10)] == ["new"]
+        assert logs.bounds(row(resources)) == (0, 2)
         await logs.enforce_retention(default_days=0)
-        assert logs.bounds(SCOPE, GROUP, STREAM) == (1, 2)
+        assert logs.bounds(row(resources)) == (1, 2)
 
     with_logs(tmp_path, body)
 
@@ -71,8 +75,23 @@ def test_the_default_retention_is_for_groups_without_their_own(tmp_path):
         await logs.append(SCOPE, GROUP, STREAM, [(logs.now_ms(), "old")])
         clock.advance(2 * 86400)
         await logs.enforce_retention(default_days=0)
-        assert logs.bounds(SCOPE, GROUP, STREAM) == (0, 1)
+        assert logs.bounds(row(resources)) == (0, 1)
         await logs.enforce_retention(default_days=1)
-        assert logs.bounds(SCOPE, GROUP, STREAM) == (1, 1)
+        assert logs.bounds(row(resources)) == (1, 1)
+
+    with_logs(tmp_path, body)
+
+
+def test_a_stream_made_again_shows_nothing_of_the_former_one(tmp_path):
+    async def body(logs, resources, clock):
+        await logs.append(SCOPE, GROUP, STREAM, [(1, "former")], cursor="9")
+        former = row(resources)
+        await resources.write(lambda tx: tx.delete(former))
+        await logs.append(SCOPE, GROUP, STREAM, [(2, "new")])
+        assert [event.message for event in logs.read(row(resources), 0, 10)] == ["new"]
+        assert logs.cursor(SCOPE, GROUP, STREAM) is None
+        assert logs.bounds(former) == (0, 1)
+        await logs.enforce_retention(default_days=0)
+        assert logs.bounds(former) == (0, 0)
 
     with_logs(tmp_path, body)

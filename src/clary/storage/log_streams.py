@@ -10,6 +10,7 @@ Both the CloudWatch Logs service and the loops that ship the output of jobs and 
 
 from __future__ import annotations
 
+import asyncio
 import struct
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -17,9 +18,10 @@ from typing import Any, NamedTuple
 from clary.core.clock import Clock
 from clary.core.identifiers import Scope, arn
 from clary.storage.journal import Journal, Record
-from clary.storage.resources import Duplicate, ResourceStore, Transaction
+from clary.storage.resources import Duplicate, Resource, ResourceStore, Transaction
 
 GROUP, STREAM = "log-group", "log-stream"
+_JOURNAL_PREFIX = "logs/"
 _INGESTION = struct.Struct("<q")
 _DAY_MS = 86_400_000
 
@@ -42,9 +44,12 @@ def stream_row(group: str, stream: str) -> str:
     return f"{group}:{stream}"
 
 
-def journal_stream(scope: Scope, group: str, stream: str) -> str:
-    """The journal's stream that holds the events."""
-    return f"logs/{scope.account}/{scope.region}/{group}:{stream}"
+def journal_stream(row: Resource) -> str:
+    """The journal's stream that holds the events of a log stream's row.
+
+    The time of creation is part of it: a log stream that is deleted and made again never shows what was there before.
+    """
+    return f"{_JOURNAL_PREFIX}{row.scope.account}/{row.scope.region}/{row.name}@{row.created!r}"
 
 
 class LogStreams:
@@ -64,21 +69,21 @@ class LogStreams:
         that goes on from `cursor(...)` after a crash loses nothing and repeats nothing. A batch is kept in one piece:
         give at most a few MB at a time.
         """
-        if self._resources.get(STREAM, scope, stream_row(group, stream)) is None:
-            await self._resources.write(lambda tx: self._create(tx, scope, group, stream))
+        row = self._resources.get(STREAM, scope, stream_row(group, stream))
+        if row is None:
+            row = await self._resources.write(lambda tx: self._create(tx, scope, group, stream))
         came_in = _INGESTION.pack(self.now_ms())
         records = [(timestamp, came_in + text.encode("utf-8", "replace")) for timestamp, text in events]
-        await self._journal.append(journal_stream(scope, group, stream), records, cursor=cursor)
+        await self._journal.append(journal_stream(row), records, cursor=cursor)
 
     def cursor(self, scope: Scope, group: str, stream: str) -> str | None:
         """The cursor of the last `append` that gave one."""
-        return self._journal.cursor(journal_stream(scope, group, stream))
+        row = self._resources.get(STREAM, scope, stream_row(group, stream))
+        return self._journal.cursor(journal_stream(row)) if row else None
 
     def read(
         self,
-        scope: Scope,
-        group: str,
-        stream: str,
+        row: Resource,
         offset: int,
         limit: int,
         *,
@@ -86,23 +91,23 @@ class LogStreams:
         until_ms: int | None = None,
         limit_bytes: int | None = None,
     ) -> list[LogEvent]:
-        """As `Journal.read`, without what the group's retention has ended for."""
-        name = journal_stream(scope, group, stream)
-        ended_for = self.kept_since_ms(scope, group)
+        """The events of a log stream's row as `Journal.read`, without what the group's retention has ended for."""
+        ended_for = self.kept_since_ms(row.scope, group_of(row))
         if ended_for is not None:
             since_ms = max(ended_for, since_ms or 0)
-        records = self._journal.read(name, offset, limit, since_ms=since_ms, until_ms=until_ms, limit_bytes=limit_bytes)
+        records = self._journal.read(
+            journal_stream(row), offset, limit, since_ms=since_ms, until_ms=until_ms, limit_bytes=limit_bytes
+        )
         return [_event(record) for record in records]
 
-    def bounds(self, scope: Scope, group: str, stream: str) -> tuple[int, int]:
+    def bounds(self, row: Resource) -> tuple[int, int]:
         """The offsets of the oldest event that is kept and of the next event to come."""
-        name = journal_stream(scope, group, stream)
+        name = journal_stream(row)
         return self._journal.start(name), self._journal.end(name)
 
-    async def delete(self, scope: Scope, group: str, stream: str) -> None:
-        """Remove a stream, row and events. The row goes first: a crash in between leaves events that nobody can name."""
-        await self._resources.write(lambda tx: _delete_row(tx, scope, stream_row(group, stream)))
-        await self._journal.delete(journal_stream(scope, group, stream))
+    async def delete(self, rows: Sequence[Resource]) -> None:
+        """Remove the events of streams whose rows are gone."""
+        await asyncio.gather(*[self._journal.delete(journal_stream(row)) for row in rows])
 
     def kept_since_ms(self, scope: Scope, group: str) -> int | None:
         """Events older than this have reached the end of the group's own retention; None keeps them for ever."""
@@ -111,25 +116,32 @@ class LogStreams:
         return None if days is None else self.now_ms() - days * _DAY_MS
 
     async def enforce_retention(self, default_days: float) -> None:
-        """Trim every stream to its group's retention; groups without one are kept `default_days` (0: for ever)."""
-        for row in self._resources.every(STREAM):
-            group, stream = row.name.split(":", 1)
-            since_ms = self.kept_since_ms(row.scope, group)
+        """Trim every stream to its group's retention; groups without one are kept `default_days` (0: for ever).
+
+        Also removes events whose stream is gone: a crash may have come between the two.
+        """
+        rows = self._resources.every(STREAM)
+        for row in rows:
+            since_ms = self.kept_since_ms(row.scope, group_of(row))
             if since_ms is None and default_days:
                 since_ms = self.now_ms() - int(default_days * _DAY_MS)
             if since_ms is not None:
-                await self._journal.trim(journal_stream(row.scope, group, stream), since_ms)
+                await self._journal.trim(journal_stream(row), since_ms)
+        for orphan in set(self._journal.streams(_JOURNAL_PREFIX)) - {
+            journal_stream(row) for row in self._resources.every(STREAM)
+        }:
+            await self._journal.delete(orphan)
 
     def now_ms(self) -> int:
         return int(self._clock.now() * 1000)
 
-    def _create(self, tx: Transaction, scope: Scope, group: str, stream: str) -> None:
+    def _create(self, tx: Transaction, scope: Scope, group: str, stream: str) -> Resource:
         if tx.get(GROUP, scope, group) is None:
             create_group(tx, scope, group, {}, self._clock.now())
         try:
-            create_stream(tx, scope, group, stream, self._clock.now())
-        except Duplicate:
-            return  # another writer was first
+            return create_stream(tx, scope, group, stream, self._clock.now())
+        except Duplicate as first:
+            return first.existing  # another writer was faster
 
 
 def create_group(tx: Transaction, scope: Scope, group: str, document: dict[str, Any], now: float, **more: Any) -> None:
@@ -137,16 +149,20 @@ def create_group(tx: Transaction, scope: Scope, group: str, document: dict[str, 
     tx.insert(GROUP, scope, group, arn=group_arn(scope, group), document=document, created=now, **more)
 
 
-def create_stream(tx: Transaction, scope: Scope, group: str, stream: str, now: float) -> None:
+def create_stream(tx: Transaction, scope: Scope, group: str, stream: str, now: float) -> Resource:
     """Insert a stream's row. Raises `Duplicate`."""
     stream_arn = f"{group_arn(scope, group)}:log-stream:{stream}"
-    tx.insert(STREAM, scope, stream_row(group, stream), arn=stream_arn, document={}, created=now)
+    return tx.insert(STREAM, scope, stream_row(group, stream), arn=stream_arn, document={}, created=now)
 
 
-def _delete_row(tx: Transaction, scope: Scope, name: str) -> None:
-    row = tx.get(STREAM, scope, name)
-    if row is not None:
-        tx.delete(row)
+def group_of(row: Resource) -> str:
+    """The group of a stream's row."""
+    return row.name.split(":", 1)[0]
+
+
+def stream_of(row: Resource) -> str:
+    """The name of a stream by its row."""
+    return row.name.split(":", 1)[1]
 
 
 def _event(record: Record) -> LogEvent:

@@ -15,9 +15,8 @@ from sqlalchemy import Select, func, select, tuple_
 
 from clary.core.errors import ValidationException
 from clary.core.identifiers import Scope
-from clary.storage.resources.tables import Resource, resources
+from clary.storage.resources.tables import Resource, has_prefix, resources
 
-HIGHEST_CHARACTER = "\U0010ffff"
 _columns = resources.c
 SORT_COLUMNS = {
     "Name": _columns.name,
@@ -46,7 +45,7 @@ def _conditions(filters: dict[str, Any]) -> list[Any]:
     name = _columns.name
     made = {
         "name_contains": lambda text: func.lower(name).contains(text.lower(), autoescape=True),
-        "name_prefix": lambda text: (name >= text) & (name < text + HIGHEST_CHARACTER),
+        "name_prefix": has_prefix,
         "status": lambda status: _columns.status == status,
         "created_after": lambda time: _columns.created > time,
         "created_before": lambda time: _columns.created < time,

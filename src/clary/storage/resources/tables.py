@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import Column, Float, Index, Integer, MetaData, String, Table, Text
+from sqlalchemy import Column, ColumnElement, Float, Index, Integer, MetaData, String, Table, Text
 
 from clary.core.identifiers import Scope
 
@@ -83,6 +83,11 @@ def from_row(row: Any) -> Resource:
 def key(kind: str, scope: Scope, name: str) -> dict[str, str]:
     """The primary key of a resource, by column."""
     return {"kind": kind, "account": scope.account, "region": scope.region, "name": name}
+
+
+def has_prefix(prefix: str) -> ColumnElement[bool]:
+    """Names that begin with `prefix`, as a range, which the primary key's index answers."""
+    return (resources.c.name >= prefix) & (resources.c.name < prefix + "\U0010ffff")
 
 
 def to_json(document: dict[str, Any]) -> str:

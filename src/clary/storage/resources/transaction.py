@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from clary.core.identifiers import Scope
-from clary.storage.resources.tables import Duplicate, Missing, Resource, from_row, key, resources, tags, to_json
+from clary.storage.resources.tables import Duplicate, Missing, Resource, from_row, has_prefix, key, resources, tags, to_json
 
 _columns = resources.c
 _ONE = (
@@ -36,6 +36,13 @@ class Transaction:
     def get(self, kind: str, scope: Scope, name: str) -> Resource | None:
         row = self.connection.execute(SELECT_ONE, bound_key(kind, scope, name)).first()
         return from_row(row) if row else None
+
+    def named(self, kind: str, scope: Scope, prefix: str) -> list[Resource]:
+        """The resources whose names begin with `prefix`."""
+        statement = select(resources).where(
+            _columns.kind == kind, _columns.account == scope.account, _columns.region == scope.region, has_prefix(prefix)
+        )
+        return [from_row(row) for row in self.connection.execute(statement)]
 
     def insert(
         self,

@@ -1,4 +1,4 @@
-"""What `clary run` and `clary env` give to client programs. Needs no server code: it can be pointed at any Clary by its address."""
+"""What `clary run` and `clary env` give to client programs. Needs no server code: an address is enough."""
 
 from clary.client.environment import Changes, Credentials, environment, shim
 from clary.client.running import RunningServer, find

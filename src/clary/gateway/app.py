@@ -18,6 +18,7 @@ from clary.core.errors import ServiceError
 from clary.core.identifiers import request_id
 from clary.core.service import Context, Platform
 from clary.gateway import wire
+from clary.gateway.administration import Administration
 from clary.gateway.auth.authenticate import Authenticator, Caller
 from clary.gateway.auth.authorizer import Authorizer
 from clary.gateway.auth.claim import AuthenticationFailed
@@ -54,6 +55,7 @@ class Gateway:
         self._dispatcher = Dispatcher(platform, self._authorizer)
         self._metrics = Metrics()
         self._pages = Pages(platform, self._metrics)
+        self.administration = Administration(platform)
         platform.call = self._dispatcher.call
         platform.extensions |= {"authorizer": self._authorizer, "credentials": self._keys}
 
@@ -97,12 +99,16 @@ class Gateway:
         self._origins.check(request.headers)
         if request.path.startswith("/_clary/"):
             exchange.route = wire.Route("clary", request.path.rpartition("/")[2], "json", request.method, request.path)
+            if self.administration.has(request):
+                return await self.administration.answer(request, await exchange.body.whole(BODY_LIMIT))
             return await self._pages.answer(request.method, request.path)
         if (invocation := _invocation(request)) is not None:
             return await self._invoke(exchange, invocation)
         if wire.reads_form(request):
             request.body = await exchange.body.whole(BODY_LIMIT)
         exchange.route = wire.detect(request)
+        if exchange.route.operation == "PostObject":
+            return await self._post_form(exchange)
         caller = await self._authenticate(exchange)
         return await self._operate(exchange, caller)
 
@@ -130,6 +136,20 @@ class Gateway:
         ctx = self._context(exchange, caller)
         result = await self._dispatcher.run(handler, ctx, parameters)
         return wire.serialize(model, route, result, exchange.id)
+
+    async def _post_form(self, exchange: Exchange) -> wire.WireResponse:
+        """A browser's upload, which no service model has: its form says who signed, then S3 takes it as a PutObject."""
+        from clary.services.s3.forms import read_form
+        from clary.services.s3.post import post_object
+
+        form = await read_form(exchange.request.headers["content-type"], exchange.body)
+        caller = self._authenticator.authenticate_form(form.fields)
+        if caller.identity.kind == "anonymous":
+            raise refusal(Reason.MISSING, "rest-xml", "The form is not signed; unsigned uploads are not allowed")
+        bucket = unquote(exchange.route.path.strip("/"))
+        answer = await post_object(self._context(exchange, caller), bucket, form)
+        headers = {"x-amz-request-id": exchange.id, "content-length": str(len(answer.body))} | answer.headers
+        return wire.WireResponse(answer.status, headers, answer.body)
 
     def _context(self, exchange: Exchange, caller: Caller) -> Context:
         route = exchange.route

@@ -93,7 +93,7 @@ async def _serve(config: Config, directory: DataDirectory, ready: Callable[[dict
         gateway = Gateway(platform)
         _show_root_key(await gateway.open())
         listeners, facts = await _listen(config, gateway)
-        directory.announce(facts)
+        directory.announce(facts | {"token": gateway.administration.token})
         (ready or _show_address)(facts)
         loops.start(platform)
         await stop.wait()

@@ -6,7 +6,8 @@ notebooks fetch `https://BUCKET.s3.amazonaws.com/KEY` with plain HTTP libraries.
 signature holds, and Clary sees which service was meant. Whatever else looks up a host of AWS, or speaks to an instance's
 metadata service, is refused. With CLARY_ALLOW_AWS only STS is redirected and nothing is refused.
 
-Standard library only, and nothing is imported before the program imports it. Python's -S, -E and -I options leave this file out.
+Standard library only, and nothing is imported before the program imports it. Python's options -S, -E and -I leave
+this file out.
 """
 
 import sys

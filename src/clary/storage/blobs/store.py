@@ -7,8 +7,9 @@ import os
 import secrets
 import weakref
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 from clary.storage.blobs import reader
@@ -42,6 +43,7 @@ class BlobStore:
         self._durable = durability == "full"
         self._held: Counter[str] = Counter()
         self._doomed: set[str] = set()
+        self._keeping = 0
         self._created: set[str] | None = set()
         self._executor = ThreadPoolExecutor(THREADS, thread_name_prefix="blobs")
         _make_directories(root, self._incoming)
@@ -84,9 +86,23 @@ class BlobStore:
         self._held.update(blob_ids)
         return Hold(self, blob_ids)
 
+    @contextmanager
+    def keeping(self) -> Iterator[None]:
+        """Nothing is removed meanwhile, so that a backup finds the bytes of every object; removals are made up for at the end."""
+        self._keeping += 1
+        try:
+            yield
+        finally:
+            self._keeping -= 1
+            doomed, self._doomed = self._doomed, set()
+            self.discard(doomed)
+
+    def _is_kept(self, blob_id: str) -> bool:
+        return bool(self._keeping or self._held[blob_id])
+
     async def delete(self, blob_id: str) -> None:
         """Remove a blob, now or when its last reader is done. A blob that is not there is fine."""
-        if self._held[blob_id]:
+        if self._is_kept(blob_id):
             self._doomed.add(blob_id)
         else:
             await asyncio.get_running_loop().run_in_executor(self._executor, self._unlink, blob_id)
@@ -94,7 +110,7 @@ class BlobStore:
     def discard(self, blob_ids: Iterable[str]) -> None:
         """Remove blobs without waiting for it. If the process dies first, the next one collects them."""
         for blob_id in blob_ids:
-            if self._held[blob_id]:
+            if self._is_kept(blob_id):
                 self._doomed.add(blob_id)
             else:
                 self._executor.submit(self._unlink, blob_id)
@@ -144,7 +160,7 @@ class BlobStore:
         for blob_id in blob_ids:
             if self._held[blob_id] <= 0:
                 del self._held[blob_id]
-                if blob_id in self._doomed:
+                if blob_id in self._doomed and not self._keeping:
                     self._doomed.discard(blob_id)
                     self._executor.submit(self._unlink, blob_id)
 

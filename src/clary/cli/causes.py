@@ -1,0 +1,56 @@
+"""Reading a failure: where it happened, and what to do about reasons that are known."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+FIXES = {
+    r"NoSuchBucket": "Create the bucket in this server (aws s3 mb), or mount a folder: clary bucket mount NAME DIR.",
+    r"NoSuchKey|no objects|matches no": "Compare the channel's S3Uri with what is stored: aws s3 ls --recursive s3://BUCKET/PREFIX.",
+    r"AccessDenied|not authorized|Could not assume role": (
+        "Give the job's role a policy that allows this action, and a trust policy for sagemaker.amazonaws.com."
+    ),
+    r"MaxRuntime": "Raise StoppingCondition.MaxRuntimeInSeconds, or let the job do less.",
+    r"[Mm]emory ran out|out of memory|MemoryError": "Use less data or a smaller model, or free memory on this machine.",
+    r"No space left|disk is full": "Free disk space where the data directory lies; clary doctor says how much is left.",
+    r"[Hh]yperparameter": 'Correct the hyperparameter that the cause names; values are strings, such as "100".',
+    r"could not convert|not a number|text cell|header": "Remove header lines and encode text columns as numbers, label first.",
+    r"ContentType|[Cc]ontent type": "Set the channel's ContentType to what its files are, for instance text/csv.",
+    r"No module named|not installed": "Install what is missing: pip install 'clary[algorithms]'; see clary doctor.",
+    r"supervisor .* lost": "The machine went down or the process was killed; create the job again under a new name.",
+}
+"""Patterns of failure reasons and what mends them; the first that matches counts."""
+
+ELSE = "Read the last lines above; the whole log: clary logs NAME. Correct the input and create the job again under a new name."
+
+
+def fix(reason: str) -> str:
+    """What to do about a failure reason."""
+    return next((advice for pattern, advice in FIXES.items() if re.search(pattern, reason)), ELSE)
+
+
+def place(description: dict[str, Any], record: dict[str, Any] | None) -> str:
+    """Where a job or endpoint was when it failed: the status it was in and, when a program left one, the line that raised."""
+    entered = [step["Status"] for step in description.get("SecondaryStatusTransitions", []) if step["Status"] != "Failed"]
+    parts = [f"while {entered[-1]}"] if entered else []
+    failure = (record or {}).get("failure") or {}
+    if failure.get("type"):
+        parts.append(failure["type"])
+    if calls := re.findall(r'File "(.+?)", line (\d+), in (\S+)', failure.get("traceback", "")):
+        file, line, function = calls[-1]
+        parts.append(f"{file}:{line} ({function})")
+    return ", ".join(parts) or "not recorded"
+
+
+def exit_record(data: Path, description: dict[str, Any]) -> dict[str, Any] | None:
+    """The last attempt's exit record of a failed host, while the job's directory is kept."""
+    _, _, _, region, account, tail = next(v for k, v in description.items() if k.endswith("Arn")).split(":", 5)
+    kind, _, name = tail.partition("/")
+    for file in sorted((data / "jobs" / account / region / kind / name).glob("*/*/exit.json"), reverse=True):
+        record = json.loads(file.read_text())
+        if record.get("failure"):
+            return record
+    return None

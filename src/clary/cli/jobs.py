@@ -1,0 +1,103 @@
+"""`clary logs` and `clary why`: what a job or an endpoint printed, and why it failed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import typer
+
+from clary.cli import causes
+from clary.cli.console import AccessKey, Account, Data, Region, SecretKey, client, credentials, running
+from clary.cli.named import Named, describe
+from clary.core.identifiers import DEFAULT_REGION
+
+POLL_SECONDS = 1.0
+LAST_LINES = 10
+Name = Annotated[str, typer.Argument(help="A training job, a transform job or an endpoint.")]
+
+
+def add_to(app: typer.Typer) -> None:
+    for command in (logs, why):
+        app.command()(command)
+
+
+def logs(
+    name: Name,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the job has ended.")] = False,
+    data: Data = None,
+    region: Region = DEFAULT_REGION,
+    account: Account = "",
+    access_key_id: AccessKey = "",
+    secret_access_key: SecretKey = "",
+) -> None:
+    """Print what a job or an endpoint has logged."""
+    server = running(data)
+    keys = credentials(server, access_key_id, secret_access_key, account)
+    sagemaker, log_service = client(server, "sagemaker", keys, region), client(server, "logs", keys, region)
+    named = describe(sagemaker, name)
+    positions: dict[str, str] = {}
+    while True:
+        for event in new_events(log_service, named, positions):
+            print(f"{_time_of_day(event['timestamp'])}  {event['message'].rstrip()}", flush=True)
+        if not follow or named.is_over:
+            return
+        time.sleep(POLL_SECONDS)
+        named = describe(sagemaker, name, (named.kind,))
+
+
+def new_events(log_service: Any, named: Named, positions: dict[str, str]) -> Iterator[dict[str, Any]]:
+    """Events after `positions` (stream -> token, moved on), stream by stream; none while the log group does not exist."""
+    for stream in _streams(log_service, named):
+        while True:
+            token = {"nextToken": positions[stream]} if stream in positions else {}
+            page = log_service.get_log_events(logGroupName=named.log_group, logStreamName=stream, startFromHead=True, **token)
+            positions[stream] = page["nextForwardToken"]
+            if not page["events"]:
+                break
+            yield from page["events"]
+
+
+def _streams(log_service: Any, named: Named) -> list[str]:
+    request = {"logGroupName": named.log_group} | ({"logStreamNamePrefix": named.log_prefix} if named.log_prefix else {})
+    try:
+        pages = list(log_service.get_paginator("describe_log_streams").paginate(**request))
+    except log_service.exceptions.ResourceNotFoundException:
+        return []
+    return [stream["logStreamName"] for page in pages for stream in page["logStreams"]]
+
+
+def _time_of_day(milliseconds: int) -> str:
+    return datetime.fromtimestamp(milliseconds / 1000, UTC).astimezone().strftime("%H:%M:%S.%f")[:-3]
+
+
+def why(
+    name: Name,
+    data: Data = None,
+    region: Region = DEFAULT_REGION,
+    account: Account = "",
+    access_key_id: AccessKey = "",
+    secret_access_key: SecretKey = "",
+) -> None:
+    """Say why a job or an endpoint failed: the cause, the place and what to do."""
+    server = running(data)
+    keys = credentials(server, access_key_id, secret_access_key, account)
+    named = describe(client(server, "sagemaker", keys, region), name)
+    print(f"{named.kind.words} {name}: {named.status}")
+    if not named.failed:
+        print("It has not failed." + ("" if named.is_over else f" Follow it with `clary logs -f {name}`."))
+        return
+    reason = named.description.get("FailureReason", "no reason was recorded")
+    record = causes.exit_record(server.data, named.description)
+    print(f"\ncause  {reason}")
+    print(f"\nplace  {causes.place(named.description, record)}")
+    for line in _last_lines(client(server, "logs", keys, region), named):
+        print(f"       | {line}")
+    print(f"\nfix    {causes.fix(reason)}")
+
+
+def _last_lines(log_service: Any, named: Named) -> list[str]:
+    lines = [event["message"].rstrip() for event in new_events(log_service, named, {})]
+    return lines[-LAST_LINES:]

@@ -13,6 +13,8 @@ from clary.gateway.aws_chunked import decode
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 _HEX_SHA256 = re.compile(r"[0-9a-fA-F]{64}")
+_SHORT_REST = 1024 * 1024
+"""Bytes of an unwanted body that are worth reading to keep a connection."""
 
 
 class StreamedBody:
@@ -32,10 +34,16 @@ class StreamedBody:
         if announced and not announced.isdecimal():
             raise ServiceError(f"the announced length {announced!r} is not a number", code="InvalidArgument", status=400)
         self.length = int(announced) if announced else None
-        self._pieces = self._verified(_received(receive))
+        self._receive = receive
+        self._waits_for_us = headers.get("expect", "").lower() == "100-continue"
+        self._unread = headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
+        self._pieces = self._verified(self._received())
 
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        return self._pieces
+    def __aiter__(self) -> StreamedBody:
+        return self
+
+    def __anext__(self) -> Awaitable[bytes]:
+        return self._pieces.__anext__()
 
     async def _verified(self, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         sha256 = hashlib.sha256() if _HEX_SHA256.fullmatch(self._digest) else None
@@ -56,6 +64,32 @@ class StreamedBody:
                 status=400,
                 members={"ClientComputedContentSHA256": self._digest, "S3ComputedContentSHA256": sha256.hexdigest()},
             )
+
+    async def _received(self) -> AsyncIterator[bytes]:
+        more = True
+        while more:
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                self._unread = False
+                raise IncompleteBody("the client closed the connection before the end of the body")
+            more = message.get("more_body", False)
+            self._unread = more
+            self._waits_for_us = False
+            if piece := message.get("body", b""):
+                yield piece
+
+    async def settle(self) -> bool:
+        """Leave nothing on the connection after an answer that did not need the whole body.
+
+        A short rest is read; False when the rest is long, or the client waits for a "100 Continue" that it will not get:
+        then the connection cannot carry another request.
+        """
+        left = _SHORT_REST
+        while self._unread and left > 0 and not self._waits_for_us:
+            message = await self._receive()
+            left -= len(message.get("body", b""))
+            self._unread = message["type"] == "http.request" and message.get("more_body", False)
+        return not self._unread
 
     async def whole(self, limit: int) -> bytes:
         """All of it, at most `limit` bytes. Raises `RequestTooLarge`, before reading when the length is announced."""
@@ -86,14 +120,3 @@ class RequestTooLarge(ServiceError):
 
     def __init__(self, limit: int):
         super().__init__(f"The request body must not be longer than {limit} bytes")
-
-
-async def _received(receive: Receive) -> AsyncIterator[bytes]:
-    more = True
-    while more:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise IncompleteBody("the client closed the connection before the end of the body")
-        if piece := message.get("body", b""):
-            yield piece
-        more = message.get("more_body", False)

@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import re
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -13,7 +14,7 @@ from functools import lru_cache
 from clary.core.config import Config
 from clary.core.identifiers import account_of_access_key
 from clary.core.service import Identity
-from clary.gateway.auth import presigned_v2, presigned_v4, signature_v4
+from clary.gateway.auth import post_policy, presigned_v2, presigned_v4, signature_v4
 from clary.gateway.auth.chunks import ChunkSignatures
 from clary.gateway.auth.claim import AuthenticationFailed, Claim
 from clary.gateway.auth.keys import Credential, Keys, role_session
@@ -64,6 +65,22 @@ class Authenticator:
         if request.headers.get("x-amz-content-sha256", "").startswith(_SIGNED_CHUNKS):
             signatures = ChunkSignatures(claim, credential.secret)
         return Caller(credential.identity, region, signatures)
+
+    def authenticate_form(self, fields: Mapping[str, str]) -> Caller:
+        """The caller of a browser's form upload, by its fields (lower-case names); anonymous when it is not signed.
+
+        Raises `AuthenticationFailed`.
+        """
+        claim = post_policy.claim_of(fields)
+        if claim is None:
+            return Caller(ANONYMOUS, self._region)
+        self._check_form(claim)
+        credential = self._credential(claim)
+        region = claim.region or self._region
+        if credential is None:
+            return Caller(open_identity(account_of_access_key(claim.access_key)), region)
+        post_policy.check_signature(claim, fields.get("policy", ""), credential.secret)
+        return Caller(credential.identity, region)
 
     def _check_form(self, claim: Claim) -> None:
         if not _ACCESS_KEY.fullmatch(claim.access_key):

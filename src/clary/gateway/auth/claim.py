@@ -25,14 +25,14 @@ class AuthenticationFailed(Exception):
 class Claim:
     """Signer, place and time of a request, as it states them.
 
-    `form` is `header`, `presigned` or `presigned-v2`. `time` is the moment of signing (of expiry for v2, which does not
-    say when it was signed); `expires_seconds` is only set for presigned forms. v2 carries neither region nor service.
+    `form` is `header`, `presigned`, `presigned-v2`, `form` or `form-v2`. `time` is the moment of signing (of expiry for
+    presigned v2, which does not say when it was signed); `expires_seconds` is only set for presigned v4. v2 names no region.
     """
 
     form: str
     access_key: str
     signature: str
-    time: datetime
+    time: datetime = datetime.min
     token: str | None = None
     date: str = ""
     region: str = ""

@@ -84,14 +84,14 @@ class Keys:
         if row is None or row.status != "Active":
             return None
         identity = self._owner(row.document, access_key)
-        return identity and Credential(access_key, row.state["Secret"], identity)
+        return Credential(access_key, row.state["Secret"], identity) if identity else None
 
     def _owner(self, document: dict[str, Any], access_key: str) -> Identity | None:
         account = document["AccountId"]
         if "UserName" not in document:
             return Identity(account, f"arn:aws:iam::{account}:root", "root", access_key, account)
         user = self._resources.get(USER, home(account), document["UserName"])
-        return user and Identity(account, user.arn, "user", access_key, user.state["UserId"])
+        return Identity(account, user.arn, "user", access_key, user.state["UserId"]) if user else None
 
     def _find_session(self, access_key: str, token: str) -> Credential:
         credential = self._session(token)

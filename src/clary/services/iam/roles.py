@@ -27,7 +27,7 @@ class Roles(Holder):
         path = request.get("Path", "/")
         if path.startswith("/aws-service-role/"):
             raise InvalidInput("Path /aws-service-role/ is reserved; CreateServiceLinkedRole makes such roles.")
-        document = {"Path": path, "MaxSessionDuration": DEFAULT_SESSION_SECONDS}
+        document: dict[str, Any] = {"Path": path, "MaxSessionDuration": DEFAULT_SESSION_SECONDS}
         document |= {name: value for name, value in request.items() if name not in ("Tags", "PermissionsBoundary")}
         check_trust_policy(document["AssumeRolePolicyDocument"])
         return {"Role": describe(ctx, await self._insert(ctx, document, tag_values(request)), tags=True)}
@@ -41,8 +41,13 @@ class Roles(Holder):
             '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"sts:AssumeRole",'
             f'"Principal":{{"Service":"{service}"}}}}]}}'
         )
-        document = {"RoleName": name, "Path": f"/aws-service-role/{service}/", "AssumeRolePolicyDocument": trust}
-        document |= {"Description": request.get("Description", ""), "MaxSessionDuration": DEFAULT_SESSION_SECONDS}
+        document = {
+            "RoleName": name,
+            "Path": f"/aws-service-role/{service}/",
+            "AssumeRolePolicyDocument": trust,
+            "Description": request.get("Description", ""),
+            "MaxSessionDuration": DEFAULT_SESSION_SECONDS,
+        }
         check_trust_policy(trust)
         return {"Role": describe(ctx, await self._insert(ctx, document, {}))}
 
@@ -77,7 +82,7 @@ class Roles(Holder):
 
     @operation("UpdateRole")
     async def update_role(self, ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
-        changed = {name: request[name] for name in ("Description", "MaxSessionDuration") if name in request}
+        changed: dict[str, Any] = {name: request[name] for name in ("Description", "MaxSessionDuration") if name in request}
         await self._update(ctx, request, changed)
         return {}
 

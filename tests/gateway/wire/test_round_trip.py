@@ -6,24 +6,20 @@ them. Response: generated output -> `serialize` -> botocore's parser: the same v
 
 from __future__ import annotations
 
-import functools
 import random
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
-from botocore.awsrequest import HeadersDict, create_request_object, prepare_request_dict
+from botocore.awsrequest import HeadersDict
 from botocore.parsers import create_parser
-from botocore.serialize import create_serializer
 from tests.gateway.model_values import Values
+from tests.gateway.sending import as_sent
 
 from clary.gateway.wire import (
-    RequestParts,
     Route,
     detect,
     load_service,
     parse,
-    parse_query,
     serialize,
     validate,
 )
@@ -100,31 +96,6 @@ def test_responses_are_read_by_botocore_as_they_were_meant(service, protocol):
         assert metadata["HTTPStatusCode"] == operation.http.get("responseCode", 200)
         # botocore reads the id of an rpc-v2-cbor answer only where the operation has an output
         assert metadata.get("RequestId") == "the-request-id" or (protocol == "smithy-rpc-v2-cbor" and shape is None)
-
-
-@functools.cache
-def serializer(protocol: str) -> Any:
-    return create_serializer(protocol, include_validation=False)
-
-
-def as_sent(operation: Any, protocol: str, parameters: dict[str, Any]) -> RequestParts:
-    """The request as botocore puts it on the wire, with the credential scope that botocore would sign."""
-    document = serializer(protocol).serialize_to_request(parameters, operation)
-    prepare_request_dict(document, endpoint_url="http://127.0.0.1:4566", user_agent="test")
-    request = create_request_object(document).prepare()
-    headers = {
-        name.lower(): value.decode("latin-1") if isinstance(value, bytes) else str(value)
-        for name, value in request.headers.items()
-    }
-    metadata = operation.service_model.metadata
-    signing = metadata.get("signingName", metadata["endpointPrefix"])
-    headers["authorization"] = f"AWS4-HMAC-SHA256 Credential=AKIA/20240101/us-east-1/{signing}/aws4_request, SignedHeaders=host"
-    headers["host"] = "127.0.0.1:4566"
-    url = urlsplit(request.url)
-    body = request.body or b""
-    return RequestParts(
-        request.method, url.path, parse_query(url.query), headers, body.encode() if isinstance(body, str) else body
-    )
 
 
 def as_read(operation: Any, protocol: str, response: Any) -> dict[str, Any]:

@@ -117,13 +117,11 @@ class FastFile(threading.Thread):
         os.mkfifo(path)
 
     def run(self) -> None:
-        try:
-            while True:
-                descriptor = os.open(self._path, os.O_WRONLY)  # waits until the algorithm opens it
-                self._renew()
-                feed(descriptor, self._objects.read(self._item.object))
-        except BaseException as error:
-            self._failed(error)
+        going_on = True
+        while going_on:
+            descriptor = os.open(self._path, os.O_WRONLY)  # waits until the algorithm opens it
+            self._renew()
+            going_on = feed(descriptor, self._objects.read(self._item.object), self._failed)
 
     def _renew(self) -> None:
         """Put a new FIFO where the opened one was, made beside the channel so that no listing shows it on the way."""
@@ -146,29 +144,33 @@ class PipeFeeder(threading.Thread):
         return self._data / f"{self._channel.name}_{epoch}"
 
     def run(self) -> None:
-        epoch = 0
-        try:
-            while True:
-                self._feed(epoch)
-                epoch += 1
-        except BaseException as error:
-            self._failed(error)
+        epoch, going_on = 0, True
+        while going_on:
+            descriptor = os.open(self._fifo(epoch), os.O_WRONLY)  # waits until the algorithm opens it
+            os.mkfifo(self._fifo(epoch + 1))
+            going_on = feed(descriptor, self._content(epoch), self._failed)
+            epoch += 1
 
-    def _feed(self, epoch: int) -> None:
-        descriptor = os.open(self._fifo(epoch), os.O_WRONLY)  # waits until the algorithm opens it
-        os.mkfifo(self._fifo(epoch + 1))
-        items = self._channel.order(epoch)
-        feed(descriptor, (piece for item in items for piece in content(self._objects, self._channel, item)))
+    def _content(self, epoch: int) -> Iterator[bytes]:
+        for item in self._channel.order(epoch):
+            yield from content(self._objects, self._channel, item)
 
 
-def feed(descriptor: int, pieces: Iterable[bytes]) -> None:
-    """Write `pieces` to the FIFO and close it, sooner when the algorithm has read enough of it."""
+def feed(descriptor: int, pieces: Iterable[bytes], failed: Failed) -> bool:
+    """Write `pieces` to the FIFO and close it, sooner when the algorithm has read enough of it; False when it failed.
+
+    A failure is told before the FIFO is closed: the algorithm must not take half the data for all of it.
+    """
     try:
         for piece in pieces:
             view = memoryview(piece)
             while view:
                 view = view[os.write(descriptor, view) :]
     except BrokenPipeError:
-        pass
+        return True
+    except BaseException as error:
+        failed(error)
+        return False
     finally:
         os.close(descriptor)
+    return True

@@ -85,14 +85,16 @@ def watch(child: Child, journal: JobJournal, signals: Signals, seconds: float) -
     child.signal(signal.SIGKILL)  # whatever it started and left behind
     _record(child.output, lines, journal)
     journal.log(list(lines.end()))
+    if cause == "exited" and signals.failure is not None:
+        cause = "failed"  # the program took the end of half its data for the end of all
     return Ending(cause, code)
 
 
 def _reason_to_end(signals: Signals, deadline: float) -> Cause | None:
-    if signals.failure is not None:
-        return "failed"
     if signals.stopping.is_set():
         return "stopped"
+    if signals.failure is not None:
+        return "failed"
     return "deadline" if time.monotonic() >= deadline else None
 
 

@@ -70,6 +70,8 @@ class Gateway:
         self._metrics.in_flight += 1
         try:
             response = await self._respond(exchange)
+            if not await exchange.body.settle():
+                response.headers["connection"] = "close"
             await _send(response, request.method, receive, send)
         finally:
             self._metrics.in_flight -= 1

@@ -17,18 +17,25 @@ Compare = Callable[[str, str], bool]
 """(value in the request, value in the policy) -> whether they agree."""
 
 
+ESCAPE = "\0"
+"""Stands before a `*` or `?` that a substituted variable brought along and that means itself; no policy or ARN holds it."""
+NOTHING = ESCAPE + ESCAPE
+"""A pattern that matches no value: what a variable without a value is replaced by."""
+
+
+def expression_of(pattern: str) -> str:
+    """The regular expression for a pattern in which `*` is any text and `?` any character."""
+    tokens = re.findall(r"\0.|[*?]|[^*?\0]+", pattern, re.DOTALL)
+    return "".join({"*": ".*", "?": "."}.get(token) or re.escape(_plain(token)) for token in tokens)
+
+
 def _wildcards(actual: str, pattern: str) -> bool:
-    expression = re.sub(
-        r"\\(.)|([*?])|([^\\*?]+)|\\$",
-        lambda m: {"*": ".*", "?": "."}[m[2]] if m[2] else re.escape(m[1] or m[3] or "\\"),
-        pattern,
-    )
-    return re.fullmatch(expression, actual, re.DOTALL) is not None
+    return re.fullmatch(expression_of(pattern), actual, re.DOTALL) is not None
 
 
 def _plain(pattern: str) -> str:
     """A policy value for operators without wildcards: the escapes of substituted variables taken off again."""
-    return re.sub(r"\\([*?\\])", r"\1", pattern)
+    return re.sub(r"\0(.)", r"\1", pattern, flags=re.DOTALL)
 
 
 def _arn(actual: str, pattern: str) -> bool:

@@ -104,7 +104,7 @@ class Statement:
             found = question.context.get(key.strip().lower(), ())
             if len(found) == 1:
                 return escape_wildcards(found[0])
-            return escape_wildcards(default.strip().strip("'")) if default else "\0"
+            return escape_wildcards(default.strip().strip("'")) if default else conditions.NOTHING
 
         return lambda text: _VARIABLE.sub(value, text) if "${" in text else text
 
@@ -141,8 +141,8 @@ def matches_arn(pattern: str, resource: str) -> bool:
 
 
 def escape_wildcards(text: str) -> str:
-    """Make `*`, `?` and `\\` of a substituted value stand for themselves."""
-    return re.sub(r"([*?\\])", r"\\\1", text)
+    """Make `*` and `?` of a substituted value stand for themselves."""
+    return re.sub(f"([*?{conditions.ESCAPE}])", rf"{conditions.ESCAPE}\1", text)
 
 
 def _names_one_of(named: dict[str, tuple[str, ...]], principals: Mapping[str, frozenset[str]]) -> bool:
@@ -153,17 +153,10 @@ def _names_one_of(named: dict[str, tuple[str, ...]], principals: Mapping[str, fr
 
 @lru_cache(maxsize=4096)
 def _like(pattern: str) -> Callable[[str], Any]:
-    """A matcher for a pattern with `*` and `?`; `\\` escapes."""
+    """A matcher for a pattern with `*` and `?`."""
     if pattern == "*":
         return lambda text: True
-    expression = []
-    characters = iter(pattern)
-    for character in characters:
-        if character == "\\":
-            expression.append(re.escape(next(characters, "\\")))
-        else:
-            expression.append({"*": ".*", "?": "."}.get(character) or re.escape(character))
-    return re.compile("".join(expression), re.DOTALL).fullmatch
+    return re.compile(conditions.expression_of(pattern), re.DOTALL).fullmatch
 
 
 @lru_cache(maxsize=2048)

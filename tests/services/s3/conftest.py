@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import http.client
 import uuid
 from typing import Any
 
 import pytest
+from botocore.auth import S3SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 
 
@@ -31,3 +35,24 @@ def refused():
         return error.value.response["Error"] | {"status": error.value.response["ResponseMetadata"]["HTTPStatusCode"]}
 
     return call
+
+
+@pytest.fixture(scope="session")
+def raw(server):
+    """`raw(method, path, body, **headers)`: a request signed as S3 wants it, sent byte for byte; its status, headers and body.
+
+    `content_md5` means `Content-MD5`. The path is sent as it is given.
+    """
+
+    def send(method: str, path: str, body: bytes = b"", **headers: str) -> tuple[int, dict[str, str], bytes]:
+        request = AWSRequest(method, server.endpoint + path, {n.replace("_", "-"): v for n, v in headers.items()}, body)
+        S3SigV4Auth(Credentials("test", "secret"), "s3", "us-east-1").add_auth(request)
+        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
+        try:
+            connection.request(method, path, body, dict(request.headers.items()))
+            response = connection.getresponse()
+            return response.status, {name.lower(): value for name, value in response.getheaders()}, response.read()
+        finally:
+            connection.close()
+
+    return send

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from urllib.parse import quote
 
 import pytest
 
@@ -18,13 +19,8 @@ def test_a_bucket_exists_until_it_is_deleted(s3, refused):
     assert name in [bucket["Name"] for bucket in s3.list_buckets()["Buckets"]]
     assert s3.delete_bucket(Bucket=name)["ResponseMetadata"]["HTTPStatusCode"] == 204
     assert refused(s3.head_bucket, Bucket=name)["Code"] == "404"
-    assert refused(s3.delete_bucket, Bucket=name) | {"RequestId": ""} == {
-        "Code": "NoSuchBucket",
-        "Message": "The specified bucket does not exist",
-        "BucketName": name,
-        "RequestId": "",
-        "status": 404,
-    } or refused(s3.delete_bucket, Bucket=name)["Code"] == "NoSuchBucket"
+    error = refused(s3.delete_bucket, Bucket=name)
+    assert (error["Code"], error["status"], error["BucketName"]) == ("NoSuchBucket", 404, name)
 
 
 def test_a_name_is_taken_for_every_account(server, s3, refused):
@@ -73,18 +69,12 @@ def test_the_location_is_the_constraint(s3, constraint, region):
 
 
 @pytest.mark.parametrize(
-    "name", ["Abc", "ab", "a" * 64, "a_b", "-abc", "abc-", "a..b", "192.168.0.1", "xn--abc", "abc-s3alias", "sthree-abc", "a b c"]
+    "name",
+    ["Abc", "ab", "a" * 64, "a_b", "-abc", "abc-", "a..b", "192.168.0.1", "xn--abc", "abc-s3alias", "sthree-abc", "a b c"],
 )
-def test_a_bad_name_is_refused(server, name):
-    from urllib.parse import quote
-
-    client = server.client("s3")
-    from botocore.exceptions import ClientError, ParamValidationError
-
-    with pytest.raises((ClientError, ParamValidationError)) as error:
-        client.create_bucket(Bucket=name)
-    if isinstance(error.value, ClientError):
-        assert error.value.response["Error"]["Code"] == "InvalidBucketName", quote(name)
+def test_a_bad_name_is_refused(raw, name):
+    status, _, body = raw("PUT", f"/{quote(name)}")
+    assert (status, b"<Code>InvalidBucketName</Code>" in body) == (400, True)
 
 
 def test_another_accounts_bucket_is_closed(server, bucket, refused):

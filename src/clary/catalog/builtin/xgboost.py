@@ -247,7 +247,9 @@ def _metrics() -> tuple[Metric, ...]:
     # The hosted service shows the tab of the log line as "#011"; ours keeps the tab, and both match.
     return tuple(
         Metric(
-            f"{data}:{name}", rf".*\[[0-9]+\].*(?:#011|\t){data}-{name}:(\S+)", "Maximize" if name in MAXIMIZED else "Minimize"
+            f"{data}:{name}",
+            rf".*\[[0-9]+\].*(?:#011|\t){data}-{name}:([^\s#]+)",
+            "Maximize" if name in MAXIMIZED else "Minimize",
         )
         for data in ("train", "validation")
         for name in (*MAXIMIZED, *MINIMIZED)

@@ -117,7 +117,8 @@ def _check_sizes(request: dict[str, Any]) -> None:
     concurrent, megabytes = request.get("MaxConcurrentTransforms", 0), request.get("MaxPayloadInMB", 6)
     if concurrent * megabytes > MAX_MEGABYTES_AT_A_TIME:
         raise ValidationException(
-            f"MaxConcurrentTransforms * MaxPayloadInMB must be at most {MAX_MEGABYTES_AT_A_TIME}; got {concurrent} * {megabytes}"
+            "MaxConcurrentTransforms * MaxPayloadInMB must be at most "
+            f"{MAX_MEGABYTES_AT_A_TIME}; got {concurrent} * {megabytes}"
         )
 
 

@@ -11,6 +11,7 @@ import re
 import re._constants as ops
 import re._parser as sre
 import string
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -29,12 +30,23 @@ _PRINTABLE = string.ascii_letters + string.digits + " _.:/=+-@"
 
 
 class Values:
-    """Makes values; `required_only` leaves out every optional member, `depth` bounds recursive shapes."""
+    """Makes values; `required_only` leaves out every optional member, `depth` bounds recursive shapes.
 
-    def __init__(self, source: random.Random, *, required_only: bool = False, depth: int = 5):
+    `known` holds values that mean something to the receiver, by member name; they are used for half of those members.
+    """
+
+    def __init__(
+        self,
+        source: random.Random,
+        *,
+        required_only: bool = False,
+        depth: int = 5,
+        known: Mapping[str, Sequence[Any]] | None = None,
+    ):
         self.source = source
         self.required_only = required_only
         self.depth = depth
+        self.known = known or {}
 
     def of(self, shape: Any, depth: int = 0) -> Any:
         return getattr(self, f"_{shape.type_name}")(shape, depth)
@@ -51,10 +63,15 @@ class Values:
             deeper = depth < self.depth
             required |= {name for name, member in members.items() if deeper or member.type_name not in CONTAINERS}
         return {
-            name: self.of(member, depth + 1)
+            name: self._member(name, member, depth + 1)
             for name, member in members.items()
             if name in required and not member.serialization.get("eventstream")
         }
+
+    def _member(self, name: str, shape: Any, depth: int) -> Any:
+        if name in self.known and shape.type_name == "string" and self.source.random() < 0.5:
+            return self.source.choice(self.known[name])
+        return self.of(shape, depth)
 
     def _list(self, shape: Any, depth: int) -> list[Any]:
         return [self.of(shape.member, depth + 1) for _ in range(self._size(shape, 1 if depth > 2 else 2))]

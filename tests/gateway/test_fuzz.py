@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import http.client
 import random
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote
 
 import pytest
 from botocore.awsrequest import HeadersDict
 from botocore.parsers import create_parser
+from tests.conftest import Server
 from tests.gateway.model_values import Values
 from tests.gateway.sending import as_sent
 from tests.gateway.spoiling import spoiled
@@ -22,6 +24,12 @@ from clary.gateway.wire import RequestParts, load_service
 from clary.services import MOUNTED
 
 SPOILED_PER_OPERATION = 25
+ROLE = "arn:aws:iam::000000000000:role/fuzz"
+IMAGE = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-xgboost:1.7-1"
+POLICY = (
+    '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole", '
+    '"Principal": {"Service": "sagemaker.amazonaws.com"}}]}'
+)
 
 
 def protocols(service: str) -> list[str]:
@@ -30,12 +38,48 @@ def protocols(service: str) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def fuzzed(tmp_path_factory):
-    from tests.conftest import Server
-
+def fuzzed(tmp_path_factory) -> Iterator[Server]:
+    """A server in which some things exist, so that not every request ends at "no such bucket"."""
     server = Server(tmp_path_factory.mktemp("fuzz") / "data").start()
+    furnish(server)
     yield server
     assert server.stop() == 0
+
+
+KNOWN = {
+    "Bucket": ["fuzz"],
+    "Key": ["an/object"],
+    "CopySource": ["fuzz/an/object"],
+    "RoleName": ["fuzz"],
+    "UserName": ["fuzz"],
+    "PolicyDocument": [POLICY],
+    "AssumeRolePolicyDocument": [POLICY],
+    "RoleArn": [ROLE],
+    "ExecutionRoleArn": [ROLE],
+    "ModelName": ["fuzz"],
+    "EndpointConfigName": ["fuzz"],
+    "ResourceArn": ["arn:aws:sagemaker:us-east-1:000000000000:model/fuzz"],
+    "S3Uri": ["s3://fuzz/an/"],
+    "S3OutputPath": ["s3://fuzz/out"],
+    "ModelDataUrl": ["s3://fuzz/an/object"],
+    "Image": [IMAGE],
+    "TrainingImage": [IMAGE],
+    "logGroupName": ["/fuzz"],
+    "logStreamName": ["fuzz"],
+    "Namespace": ["fuzz"],
+}
+
+
+def furnish(server: Server) -> None:
+    s3, iam, sagemaker, logs = (server.client(name) for name in ("s3", "iam", "sagemaker", "logs"))
+    s3.create_bucket(Bucket="fuzz")
+    s3.put_object(Bucket="fuzz", Key="an/object", Body=b"1,2\n3,4\n")
+    iam.create_role(RoleName="fuzz", AssumeRolePolicyDocument=POLICY)
+    iam.create_user(UserName="fuzz")
+    container = {"Image": IMAGE, "ModelDataUrl": "s3://fuzz/an/object"}
+    sagemaker.create_model(ModelName="fuzz", PrimaryContainer=container, ExecutionRoleArn=ROLE)
+    logs.create_log_group(logGroupName="/fuzz")
+    logs.create_log_stream(logGroupName="/fuzz", logStreamName="fuzz")
 
 
 @pytest.mark.parametrize(("service", "protocol"), [(service, p) for service in MOUNTED for p in protocols(service)])
@@ -46,7 +90,7 @@ def test_no_request_is_the_servers_fault(fuzzed, service, protocol):
         operation = model.operation_model(name)
         source = random.Random(f"{protocol} {name}")
         for attempt in range(SPOILED_PER_OPERATION):
-            values = Values(source, required_only=attempt % 2 == 0)
+            values = Values(source, required_only=attempt % 2 == 0, known=KNOWN)
             request = as_sent(operation, protocol, values.of(operation.input_shape) if operation.input_shape else {})
             if attempt:
                 request = spoiled(request, source)
@@ -88,7 +132,9 @@ class Sender:
     def send(self, request: RequestParts) -> dict[str, Any]:
         query = "&".join(f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in request.query)
         target = f"{request.path}?{query}" if query else request.path
-        headers = {name: value.encode("latin-1") for name, value in request.headers.items() if name != "expect"}
+        headers = {
+            name: value.encode("latin-1") for name, value in request.headers.items() if name not in ("expect", "content-length")
+        }
         try:
             self._connection.request(request.method, target, body=request.body, headers=headers)
             response = self._connection.getresponse()

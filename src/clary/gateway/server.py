@@ -41,11 +41,32 @@ LOOP_RESTART_SECONDS = 5
 
 
 class Listener(uvicorn.Server):
-    """A uvicorn server that leaves signals to `serve`."""
+    """A uvicorn server that leaves signals to `serve`, and ends idle connections itself.
+
+    uvicorn closes them in TLS's polite way, which waits half a minute for clients that only keep a pool of connections.
+    """
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for server in self.servers:
+            server.close()
+        deadline = time.monotonic() + GRACE_SECONDS
+        while self.server_state.connections and time.monotonic() < deadline:
+            for connection in list(self.server_state.connections):
+                connection.shutdown()
+                if _is_idle(connection):
+                    connection.transport.abort()
+            await asyncio.sleep(0.02)
+        await super().shutdown(sockets)
+
+
+def _is_idle(connection: Any) -> bool:
+    """Whether no request is in progress and every answer has been handed to the kernel."""
+    answered = connection.cycle is None or connection.cycle.response_complete
+    return answered and connection.transport.get_write_buffer_size() == 0
 
 
 def serve(config: Config, ready: Callable[[dict[str, Any]], None] | None = None) -> None:
@@ -180,7 +201,7 @@ async def _start(gateway: Gateway, bound: socket.socket, **tls: Any) -> tuple[Li
         proxy_headers=False,
         backlog=1024,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
-        timeout_graceful_shutdown=GRACE_SECONDS,
+        timeout_graceful_shutdown=1,  # after the grace of Listener.shutdown
         **tls,
     )
     listener = Listener(settings)

@@ -52,7 +52,7 @@ def doctor(
     data: Data = None,
     port: Annotated[int, typer.Option(help="The port a server would take.")] = Config().port,
 ) -> None:
-    """Look for what could get in the way: a taken port, real AWS keys, missing extras, kernel features. Status 1 on a problem."""
+    """Look for what could get in the way: taken port, real AWS keys, missing extras, kernel features. Status 1 on a problem."""
     findings = list(examine(data_directory(data), port))
     for finding in findings:
         print(f"{finding.level:8} {finding.text}")

@@ -1,0 +1,103 @@
+"""Programs as users write them, with unmodified clients in environments of their own, side by side against one server.
+
+`make test` makes the environments. What a journey printed is shown when it fails.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.xdist_group("journeys")
+
+HERE = Path(__file__).parent
+ENVIRONMENTS = HERE.parents[1] / ".envs"
+LIMIT_SECONDS = 600
+
+
+@dataclass(frozen=True)
+class Journey:
+    """A script, and the folder with the programs it runs with; `""` is the environment of the tests."""
+
+    script: str
+    account: str
+    environment: str = ""
+
+    @property
+    def bin(self) -> Path:
+        return ENVIRONMENTS / self.environment / "bin" if self.environment else Path(sys.executable).parent
+
+    def command(self, data: Path) -> list[str]:
+        script = HERE / "scripts" / self.script
+        program = "sh" if script.suffix == ".sh" else str(self.bin / "python")
+        return [program, str(script), str(data)]
+
+
+JOURNEYS = {
+    "boto3": Journey("boto3_main_job.py", "111111111111"),
+    "awscli": Journey("awscli_main_job.sh", "222222222222", "awscli"),
+    "sagemaker-v2": Journey("sagemaker_v2_estimator.py", "333333333333", "sagemaker-v2"),
+    "sagemaker-v3": Journey("sagemaker_v3_trainer.py", "444444444444", "sagemaker-v3"),
+}
+
+
+class Running:
+    """A journey under `clary run`."""
+
+    def __init__(self, journey: Journey, server_data: Path, folder: Path):
+        self.log = folder / f"{journey.script}.log"
+        environ = os.environ | {"PATH": f"{journey.bin}{os.pathsep}{os.environ['PATH']}"}
+        options = ["--data", str(server_data), "--account", journey.account]
+        command = [sys.executable, "-m", "clary.cli", "run", *options, "--", *journey.command(folder)]
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(command, stdout=log, stderr=log, env=environ, cwd=folder)
+
+    def result(self, deadline: float) -> int:
+        try:
+            return self.process.wait(max(1, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            return self.process.wait()
+
+
+@pytest.fixture(scope="module")
+def running(server, tmp_path_factory):
+    """All journeys whose environment is there, started together: name -> Running."""
+    folder = tmp_path_factory.mktemp("journeys")
+    write_data(folder)
+    ready = {name: journey for name, journey in JOURNEYS.items() if journey.bin.is_dir()}
+    started = {name: Running(journey, server.data, folder) for name, journey in ready.items()}
+    yield started
+    for journey in started.values():
+        journey.process.kill()
+
+
+def write_data(folder: Path) -> None:
+    """scikit-learn's breast cancer data: label first for training; held-out rows and their labels apart."""
+    import numpy as np
+    from sklearn.datasets import load_breast_cancer
+    from sklearn.model_selection import train_test_split
+
+    features, labels = load_breast_cancer(return_X_y=True)
+    train, held_out, train_labels, held_out_labels = train_test_split(
+        features, labels, test_size=0.3, random_state=0, stratify=labels
+    )
+    table = np.column_stack([train_labels, train])
+    tables = {"train": table[:320], "validation": table[320:], "features": held_out, "labels": held_out_labels}
+    for name, rows in tables.items():
+        np.savetxt(folder / f"{name}.csv", rows, delimiter=",", fmt="%.6g")
+
+
+@pytest.mark.parametrize("name", JOURNEYS)
+def test_an_unmodified_client_trains_deploys_and_predicts(running, name):
+    if name not in running:
+        pytest.skip(f"the environment {JOURNEYS[name].environment} is not there; `make test` makes it")
+    journey = running[name]
+    status = journey.result(time.monotonic() + LIMIT_SECONDS)
+    assert status == 0, f"ended with status {status}:\n{journey.log.read_text()[-8000:]}"

@@ -181,6 +181,14 @@ class Bench:
         return f"s3://{BUCKET}/{prefix}"
 
 
+def is_gone(pid: int) -> bool:
+    """Whether a process has ended, reaped or not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z"
+    except FileNotFoundError:
+        return True
+
+
 async def until(condition: Callable[[], Any]) -> None:
     while not condition():  # noqa: ASYNC110
         await asyncio.sleep(0.01)
@@ -287,7 +295,7 @@ def test_a_killed_supervisor_takes_its_program_along_and_never_starts_again(benc
 
     assert bench.run(never_stop, act=kill) == {"outcome": "LOST"}
     program = int(bench.log()[0].split()[1])
-    asyncio.run(asyncio.wait_for(until(lambda: not Path(f"/proc/{program}").exists()), 10))
+    asyncio.run(asyncio.wait_for(until(lambda: is_gone(program)), 10))
     assert bench.run(never_stop) == {"outcome": "LOST"}
     assert len(bench.log()) == 1
 

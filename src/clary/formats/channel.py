@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 from scipy.sparse import csr_matrix, issparse, vstack
@@ -105,15 +105,12 @@ def join(batches: list[Batch], source: str = "") -> Batch:
     """One batch of several. CSR features are widened to the widest; labels, weights and groups must be in all or none."""
     if len(batches) == 1:
         return batches[0]
-    sparse = {issparse(batch.features) for batch in batches}
-    if len(sparse) > 1:
-        raise FormatError(f"{source or 'the channel'} mixes dense and sparse rows")
-    features = _join_sparse(batches) if sparse.pop() else np.concatenate([batch.features for batch in batches])
+    source = source or "the channel"
     return Batch(
-        features,
-        _join_optional([batch.labels for batch in batches], "label"),
-        _join_optional([batch.weights for batch in batches], "weight"),
-        _join_optional([batch.groups for batch in batches], "qid"),
+        _join_features(batches, source),
+        _join_optional([batch.labels for batch in batches], "label", source),
+        _join_optional([batch.weights for batch in batches], "weight", source),
+        _join_optional([batch.groups for batch in batches], "qid", source),
     )
 
 
@@ -122,17 +119,24 @@ def widen(features: csr_matrix, columns: int) -> csr_matrix:
     return csr_matrix((features.data, features.indices, features.indptr), shape=(features.shape[0], columns))
 
 
-def _join_sparse(batches: list[Batch]) -> csr_matrix:
-    columns = max(batch.columns for batch in batches)
-    return vstack([widen(batch.features, columns) for batch in batches], format="csr")
+def _join_features(batches: list[Batch], source: str) -> Any:
+    sparse = {issparse(batch.features) for batch in batches}
+    if len(sparse) > 1:
+        raise FormatError(f"{source} mixes dense and sparse rows")
+    columns = {batch.columns for batch in batches}
+    if sparse.pop():
+        return vstack([widen(batch.features, max(columns)) for batch in batches], format="csr")
+    if len(columns) > 1:
+        raise FormatError(f"{source} has rows with {' and '.join(map(str, sorted(columns)[:3]))} features")
+    return np.concatenate([batch.features for batch in batches])
 
 
-def _join_optional(parts: list[np.ndarray | None], what: str) -> np.ndarray | None:
+def _join_optional(parts: list[np.ndarray | None], what: str, source: str) -> np.ndarray | None:
     present = [part for part in parts if part is not None]
     if not present:
         return None
     if len(present) != len(parts):
-        raise FormatError(f"some rows have a {what} and some have none")
+        raise FormatError(f"{source}: some rows have a {what} and some have none")
     return np.concatenate(present)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import warnings
 from collections.abc import Iterator
 from typing import BinaryIO
 
@@ -13,14 +14,17 @@ from clary.formats import blocks
 from clary.formats.errors import FormatError
 
 DELIMITERS = (",", "\t", ";", "|", " ")
+_CELL = re.compile(rb"[^ \r\n]")
+"""What a line must have to be a row; a line of tabs is one, of blank cells."""
 
 
 def sniff_delimiter(line: str) -> str:
-    """The delimiter that cuts `line` into most cells; `,` when none does."""
+    """The delimiter that cuts `line` into most cells, a blank only where there is no other; `,` when none does."""
     counts = {delimiter: line.strip().count(delimiter) for delimiter in DELIMITERS}
-    best = max(DELIMITERS, key=lambda delimiter: counts[delimiter])
-    # "1, 2, 3" has as many blanks as commas: the earlier candidate wins
-    return best if counts[best] else ","
+    best = max(DELIMITERS[:-1], key=lambda delimiter: counts[delimiter])
+    if counts[best]:
+        return best
+    return " " if counts[" "] else ","  # a blank beside another delimiter is padding
 
 
 def read(
@@ -33,7 +37,7 @@ def read(
     rows = 0
     columns = None
     for block in blocks.of_lines(stream, source, block_bytes):
-        if block.isspace():
+        if not _CELL.search(block):
             rows += block.count(b"\n")
             continue
         delimiter = delimiter or sniff_delimiter(_first_line(block))
@@ -50,7 +54,7 @@ def parse(
 
     `first_row` is the number of the first line, for messages; `columns` is how many there must be. Raises `FormatError`.
     """
-    if not block or block.isspace():
+    if not _CELL.search(block):
         return np.empty((0, columns or 0), dtype=np.float32)
     table = _first_table(block, delimiter)
     if table is None or (columns is not None and table.shape[1] != columns):
@@ -70,20 +74,22 @@ def _first_table(block: bytes, delimiter: str) -> np.ndarray | None:
     for prepare in (_as_it_is,) if delimiter == " " else (_as_it_is, _with_nan, _without_padding):
         try:
             return _table(prepare(block, delimiter.encode()), delimiter)
-        except ValueError:
+        except (ValueError, UserWarning):  # numpy warns when it finds no row
             continue
     return None
 
 
 def _table(block: bytes, delimiter: str) -> np.ndarray:
-    return np.loadtxt(
-        io.BytesIO(block),
-        dtype=np.float32,
-        delimiter=None if delimiter == " " else delimiter,
-        comments=None,
-        quotechar='"' if b'"' in block else None,
-        ndmin=2,
-    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        return np.loadtxt(
+            io.BytesIO(block),
+            dtype=np.float32,
+            delimiter=None if delimiter == " " else delimiter,
+            comments=None,
+            quotechar='"' if b'"' in block else None,
+            ndmin=2,
+        )
 
 
 def _as_it_is(block: bytes, delimiter: bytes) -> bytes:
@@ -98,7 +104,7 @@ def _without_padding(block: bytes, delimiter: bytes) -> bytes:
 
 
 def _first_line(block: bytes) -> str:
-    return block.lstrip().split(b"\n", 1)[0].decode("utf-8", "replace")
+    return block.lstrip(b" \r\n").split(b"\n", 1)[0].decode("utf-8", "replace")
 
 
 def _with_nan(block: bytes, delimiter: bytes) -> bytes:
@@ -115,7 +121,7 @@ def _with_nan(block: bytes, delimiter: bytes) -> bytes:
 def _explain(block: bytes, delimiter: str, source: str, first_row: int, columns: int | None) -> str | None:
     """What is wrong with the first bad line of a block that the fast reader refused."""
     for number, line in enumerate(block.decode("utf-8", "replace").split("\n"), first_row):
-        if not line.strip():
+        if not line.strip(" \r"):
             continue
         cells = [cell.strip().strip('"') for cell in line.split(None if delimiter == " " else delimiter)]
         if number == 1 and not any(_is_number(cell) for cell in cells):

@@ -41,12 +41,14 @@ def refused():
 def raw(server):
     """`raw(method, path, body, **headers)`: a request signed as S3 wants it, sent byte for byte; its status, headers and body.
 
-    `content_md5` means `Content-MD5`. The path is sent as it is given.
+    The path is sent as it is given, and so are the headers, also where the signature would have others.
     """
 
     def send(method: str, path: str, body: bytes = b"", **headers: str) -> tuple[int, dict[str, str], bytes]:
-        request = AWSRequest(method, server.endpoint + path, {n.replace("_", "-"): v for n, v in headers.items()}, body)
+        request = AWSRequest(method, server.endpoint + path, headers, body)
         S3SigV4Auth(Credentials("test", "secret"), "s3", "us-east-1").add_auth(request)
+        for name, value in headers.items():
+            request.headers.replace_header(name, value)
         connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
         try:
             connection.request(method, path, body, dict(request.headers.items()))

@@ -105,7 +105,14 @@ def test_v1_pages_with_markers(s3, tree):
 def test_v2_pages_with_tokens(s3, tree, refused):
     pages = list(s3.get_paginator("list_objects_v2").paginate(Bucket=tree, PaginationConfig={"PageSize": 2}))
     assert [page["KeyCount"] for page in pages] == [2, 2, 2]
-    assert sum((keys_of(page) for page in pages), []) == ["a.txt", "docs/1", "docs/2", "docs/deep/3", "photos/ä ö+%/4", "z"]
+    assert [key for page in pages for key in keys_of(page)] == [
+        "a.txt",
+        "docs/1",
+        "docs/2",
+        "docs/deep/3",
+        "photos/ä ö+%/4",
+        "z",
+    ]
     assert keys_of(s3.list_objects_v2(Bucket=tree, StartAfter="docs/2")) == ["docs/deep/3", "photos/ä ö+%/4", "z"]
     assert s3.list_objects_v2(Bucket=tree, StartAfter="ä")["StartAfter"] == "ä"
     assert refused(s3.list_objects_v2, Bucket=tree, ContinuationToken="?")["Code"] == "InvalidArgument"

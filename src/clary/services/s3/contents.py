@@ -26,7 +26,7 @@ INLINE_BYTES = 16 * 1024
 LARGEST_PUT_BYTES = 5 * 1024**3
 """S3's limit for one PutObject, UploadPart or CopyObject."""
 _RESERVE_BYTES = 16 * 1024**2
-"""What an upload leaves free on the disk, so that the database can still commit."""
+"""What an upload leaves free on the disk, so that the database can still commit, and things can be deleted."""
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
@@ -113,7 +113,8 @@ class Contents:
             return
         if length > LARGEST_PUT_BYTES:
             raise too_large(length)
-        if length > INLINE_BYTES and length + _RESERVE_BYTES > self._blobs.free_bytes():
+        reserve = _RESERVE_BYTES if length > INLINE_BYTES else _RESERVE_BYTES // 2
+        if length + reserve > self._blobs.free_bytes():
             raise disk_full(self._blobs.root)
 
     def pieces(self, stored: StoredObject) -> list[Piece]:

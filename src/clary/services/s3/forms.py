@@ -63,10 +63,10 @@ class _Reader:
     async def until(self, marker: bytes) -> bytes:
         """What comes before `marker`, which is taken too."""
         while (at := self._buffer.find(marker)) < 0:
-            await self._fill()
-            if self._taken + len(self._buffer) > LARGEST_FIELDS_BYTES and self._buffer.find(marker) < 0:
+            if self._taken + len(self._buffer) > LARGEST_FIELDS_BYTES:
                 message = "Your POST request fields preceding the upload file were too large."
                 raise S3Error(400, "MaxPostPreDataLengthExceededError", message, MaxPostPreDataLengthBytes=LARGEST_FIELDS_BYTES)
+            await self._fill()
         found, self._buffer = self._buffer[:at], self._buffer[at + len(marker) :]
         self._taken += at + len(marker)
         return found

@@ -32,6 +32,11 @@ BODIES = [
     b"[" * 20_000,
     b"<a>" * 20_000,
 ]
+HEADERS = [
+    "content-type", "content-encoding", "content-md5", "range", "if-match", "if-modified-since", "x-amz-content-sha256",
+    "x-amz-decoded-content-length", "x-amz-trailer", "x-amz-security-token", "x-amz-checksum-crc32",
+    "x-amz-sdk-checksum-algorithm", "origin",
+]  # fmt: skip
 _XML_TEXT = re.compile(rb">([^<>]*)<")
 
 
@@ -116,7 +121,6 @@ def _path(request: RequestParts, source: random.Random) -> RequestParts:
 
 
 def _headers(request: RequestParts, source: random.Random) -> RequestParts:
-    kept = ("authorization", "host", "x-amz-date", "content-length", "x-amz-target")
-    names = [name for name in request.headers if name not in kept] + ["content-type", "range", "if-match", "if-modified-since"]
+    names = [name for name in request.headers if name not in ("host", "content-length")] + HEADERS
     value = source.choice(TEXTS)[:4000].encode().decode("latin-1")
     return dataclasses.replace(request, headers=request.headers | {source.choice(names): re.sub(r"[\x00-\x1f]", "", value)})

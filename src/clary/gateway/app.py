@@ -11,7 +11,7 @@ import re
 import time
 import zlib
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from clary.core.errors import ServiceError
@@ -30,6 +30,9 @@ from clary.gateway.dispatch import Dispatcher
 from clary.gateway.metrics import Metrics
 from clary.gateway.pages import Pages
 from clary.gateway.wire.detect import signing_name
+
+if TYPE_CHECKING:
+    from botocore.model import OperationModel
 
 log = logging.getLogger("clary.gateway")
 
@@ -130,7 +133,7 @@ class Gateway:
         if caller.identity.kind == "anonymous" and not getattr(handler, "__clary_anonymous__", False):
             raise refusal(Reason.MISSING, route.protocol, "The request is not signed; sign it with any key pair of this server")
         if route.service == "s3":
-            request.body = exchange.body if wire.streams_body(model) else await exchange.body.whole(BODY_LIMIT)
+            request.body = exchange.body if wire.streams_body(model) else await self._document(exchange, model)
         else:
             _decompress(request)
         parameters = wire.parse(model, route, request)
@@ -138,6 +141,15 @@ class Gateway:
         ctx = self._context(exchange, caller)
         result = await self._dispatcher.run(handler, ctx, parameters)
         return wire.serialize(model, route, result, exchange.id)
+
+    async def _document(self, exchange: Exchange, model: OperationModel) -> bytes:
+        """The body of an S3 request that is not an upload, compared with its checksum where the operation has one."""
+        body = await exchange.body.whole(BODY_LIMIT)
+        if "requestAlgorithmMember" in (model.http_checksum or {}):
+            from clary.services.s3.checksums import check_document
+
+            check_document(exchange.request.headers, body, exchange.body.trailers)
+        return body
 
     async def _post_form(self, exchange: Exchange) -> wire.WireResponse:
         """A browser's upload, which no service model has: its form says who signed, then S3 takes it as a PutObject."""

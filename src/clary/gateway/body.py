@@ -30,10 +30,8 @@ class StreamedBody:
         """Set before the first read where chunks are signed with a key whose secret is known."""
         self._digest = headers.get("x-amz-content-sha256", "")
         self._chunked = self._digest.startswith("STREAMING-") or "aws-chunked" in headers.get("content-encoding", "")
-        announced = headers.get("x-amz-decoded-content-length" if self._chunked else "content-length", "")
-        if announced and not announced.isdecimal():
-            raise ServiceError(f"the announced length {announced!r} is not a number", code="InvalidArgument", status=400)
-        self.length = int(announced) if announced else None
+        self._announced = headers.get("x-amz-decoded-content-length" if self._chunked else "content-length", "")
+        self.length = int(self._announced) if self._announced.isascii() and self._announced.isdecimal() else None
         self._receive = receive
         self._waits_for_us = headers.get("expect", "").lower() == "100-continue"
         self._unread = headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
@@ -46,6 +44,9 @@ class StreamedBody:
         return self._pieces.__anext__()
 
     async def _verified(self, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        if self._announced and self.length is None:
+            message = f"the announced length {self._announced!r} is not a number"
+            raise ServiceError(message, code="InvalidArgument", status=400)
         sha256 = hashlib.sha256() if _HEX_SHA256.fullmatch(self._digest) else None
         size = 0
         async for piece in decode(pieces, self.trailers, self.signatures) if self._chunked else pieces:

@@ -41,7 +41,8 @@ def env(
     if shell not in ("sh", "fish"):
         raise CommandError(f"--shell must be sh or fish; got {shell!r}")
     if unset:
-        changes = Changes(unset=[*environment("", {}, sdk_config=Path()).set])
+        names = environment("", {}, sdk_config=Path()).set
+        changes = Changes(unset=[name for name in names if name.lower() != "no_proxy"])
     else:
         server = running(data)
         changes = changes_for(server, credentials(server, access_key_id, secret_access_key, account), region)

@@ -8,40 +8,38 @@ from __future__ import annotations
 import json
 import os
 import random
+import secrets
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.conftest import Server
 
 from clary.compute.runner import lock
 
 ROUNDS = int(os.environ.get("CRASH_ROUNDS", "1"))
 pytestmark = pytest.mark.parametrize("repetition", range(ROUNDS))
 
-BUCKET, JOB, TREES = "crash-tests", "job", 150
+BUCKET, TREES = "crash-tests", 100
 GROUP = "/aws/sagemaker/TrainingJobs"
 RANK = {"InProgress": 0, "Stopping": 1, "Completed": 2, "Failed": 2, "Stopped": 2}
 PATIENCE = 90
 
 
 class Crash:
-    """A server with one training job, and the means to kill whatever takes part in it."""
+    """A training job, its server, and the means to kill whatever takes part."""
 
     def __init__(self, server: Any):
         self.server = server
+        self.job = f"job-{secrets.token_hex(4)}"
         self.statuses: list[str] = []
-        s3 = server.client("s3")
-        s3.create_bucket(Bucket=BUCKET)
-        numbers = random.Random(1)
-        rows = (f"{numbers.random() > 0.5:d},{','.join(f'{numbers.random():.4f}' for _ in range(10))}" for _ in range(3000))
-        s3.put_object(Bucket=BUCKET, Key="train/a.csv", Body="\n".join(rows).encode())
 
     def create(self, trees: int = TREES) -> None:
         self.server.client("sagemaker").create_training_job(
-            TrainingJobName=JOB,
+            TrainingJobName=self.job,
             AlgorithmSpecification={"TrainingImage": "sagemaker-xgboost:3.0-5", "TrainingInputMode": "File"},
             RoleArn="arn:aws:iam::000000000000:role/SageMakerRole",
             InputDataConfig=[
@@ -58,7 +56,7 @@ class Crash:
         )
 
     def describe(self) -> dict[str, Any]:
-        job = self.server.client("sagemaker").describe_training_job(TrainingJobName=JOB)
+        job = self.server.client("sagemaker").describe_training_job(TrainingJobName=self.job)
         self.statuses.append(job["TrainingJobStatus"])
         return job
 
@@ -77,7 +75,7 @@ class Crash:
     @property
     def hosts(self) -> list[Path]:
         """The directories of all attempts, in order."""
-        root = self.server.data / "jobs" / "000000000000" / "us-east-1" / "training-job" / JOB
+        root = self.server.data / "jobs" / "000000000000" / "us-east-1" / "training-job" / self.job
         return sorted(root.glob("*/algo-1"))
 
     def lines(self, file: str) -> list[dict[str, Any]]:
@@ -104,7 +102,7 @@ class Crash:
     def rounds(self) -> list[list[int]]:
         """The boosting rounds that each log stream of the job tells of."""
         logs = self.server.client("logs")
-        streams = logs.describe_log_streams(logGroupName=GROUP, logStreamNamePrefix=f"{JOB}/")["logStreams"]
+        streams = logs.describe_log_streams(logGroupName=GROUP, logStreamNamePrefix=f"{self.job}/")["logStreams"]
         return [rounds_in(self._events(logs, stream["logStreamName"])) for stream in streams]
 
     def _events(self, logs: Any, stream: str) -> list[str]:
@@ -126,7 +124,7 @@ class Crash:
         points = self.server.client("cloudwatch").get_metric_statistics(
             Namespace=GROUP,
             MetricName="train:logloss",
-            Dimensions=[{"Name": "TrainingJobName", "Value": JOB}],
+            Dimensions=[{"Name": "TrainingJobName", "Value": self.job}],
             StartTime=job["CreationTime"].timestamp() - 60,
             EndTime=job["TrainingEndTime"].timestamp() + 60,
             Period=3600,
@@ -155,9 +153,22 @@ def until(condition: Callable[[], Any]) -> Any:
     return value
 
 
+@pytest.fixture(scope="module")
+def data_directory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server that is killed and restarted on one data directory all the time."""
+    server = Server(tmp_path_factory.mktemp("crashes") / "data").start()
+    s3 = server.client("s3")
+    s3.create_bucket(Bucket=BUCKET)
+    numbers = random.Random(1)
+    rows = (f"{numbers.random() > 0.5:d},{','.join(f'{numbers.random():.4f}' for _ in range(10))}" for _ in range(3000))
+    s3.put_object(Bucket=BUCKET, Key="train/a.csv", Body="\n".join(rows).encode())
+    yield server
+    server.kill()
+
+
 @pytest.fixture
-def crash(start_server: Callable[..., Any], repetition: int) -> Crash:
-    return Crash(start_server())
+def crash(data_directory: Server, repetition: int) -> Crash:
+    return Crash(data_directory)
 
 
 def test_the_server_is_killed_during_training(crash: Crash) -> None:
@@ -232,7 +243,7 @@ def test_a_graceful_stop_leaves_the_job_running(crash: Crash) -> None:
 def test_a_stop_request_survives_the_server(crash: Crash) -> None:
     crash.create(trees=100_000)
     crash.wait_for_line("[5]")
-    crash.server.client("sagemaker").stop_training_job(TrainingJobName=JOB)
+    crash.server.client("sagemaker").stop_training_job(TrainingJobName=crash.job)
     crash.server.kill()
     crash.server.restart()
     assert crash.end()["TrainingJobStatus"] == "Stopped"

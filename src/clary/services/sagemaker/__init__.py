@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 from typing import Any
 
 from clary.core.service import Platform
+from clary.services.sagemaker.endpoint_configs import EndpointConfigs
+from clary.services.sagemaker.endpoints import Endpoints
+from clary.services.sagemaker.models import Models
+from clary.services.sagemaker.tags import Tags
+from clary.services.sagemaker.training_jobs import TrainingJobs
+from clary.services.sagemaker.transform_jobs import TransformJobs
 
-RESOURCES = (
-    "clary.services.sagemaker.training_jobs:TrainingJobs",
-    "clary.services.sagemaker.models:Models",
-    "clary.services.sagemaker.endpoint_configs:EndpointConfigs",
-    "clary.services.sagemaker.endpoints:Endpoints",
-    "clary.services.sagemaker.transform_jobs:TransformJobs",
-    "clary.services.sagemaker.tags:Tags",
-)
+RESOURCES = (TrainingJobs, Models, EndpointConfigs, Endpoints, TransformJobs, Tags)
 
 
 def resources(platform: Platform) -> list[Any]:
     """One instance of every resource class."""
-    found = []
-    for entry in RESOURCES:
-        module, name = entry.split(":")
-        if importlib.util.find_spec(module):
-            found.append(getattr(importlib.import_module(module), name)(platform))
-    return found
+    return [resource(platform) for resource in RESOURCES]

@@ -44,7 +44,8 @@ def test_env_points_a_shell_at_the_server_and_back(clary, data, up):
     assert shown == "eu-west-1\n"
     back = clary("env", "--unset").stdout
     assert "NO_PROXY" not in back, "the user's own proxies may depend on it"
-    assert in_shell(f'{script}\n{back}\necho "[${AWS_ENDPOINT_URL-}${AWS_ACCESS_KEY_ID-}]"') == "[]\n"
+    show = 'echo "[${AWS_ENDPOINT_URL-}${AWS_ACCESS_KEY_ID-}]"'
+    assert in_shell(f"{script}\n{back}\n{show}") == "[]\n"
 
 
 def in_shell(script: str) -> str:

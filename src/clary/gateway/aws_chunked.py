@@ -7,12 +7,14 @@ trust what it has before the iterator ends without an error.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import AsyncIterator
 
 from clary.core.errors import ServiceError
 from clary.gateway.auth.chunks import ChunkSignatures
 
 LONGEST_LINE = 8192
+_SIZE = re.compile(r"[0-9a-fA-F]{1,16}")
 
 
 class MalformedChunk(ServiceError):
@@ -43,13 +45,9 @@ async def decode(
 
 def _chunk_header(line: bytes) -> tuple[int, str]:
     size, _, extension = line.decode("latin-1").partition(";")
-    try:
-        number = int(size, 16)
-    except ValueError:
-        raise MalformedChunk(f"the aws-chunked body has {size[:32]!r} where a chunk size in hexadecimal belongs") from None
-    if number < 0:
-        raise MalformedChunk("a chunk size must not be negative")
-    return number, extension.strip().removeprefix("chunk-signature=")
+    if not _SIZE.fullmatch(size):
+        raise MalformedChunk(f"the aws-chunked body has {size[:32]!r} where a chunk size in hexadecimal belongs")
+    return int(size, 16), extension.strip().removeprefix("chunk-signature=")
 
 
 async def _read_trailers(reader: _Reader, trailers: dict[str, str], signatures: ChunkSignatures | None) -> None:

@@ -104,6 +104,7 @@ def _check_signature(request: RequestParts, route: Route, claim: Claim, credenti
         expected = presigned_v2.signature_of(request, route.path, credential.secret)
     else:
         _check_scope(claim, route.service)
+        _check_all_signed(request, claim)
         expected = signature_v4.signature_of(request, claim, credential.secret, _payload_hash(request, claim))
     if not hmac.compare_digest(expected.encode(), claim.signature.encode()):
         raise AuthenticationFailed(
@@ -122,6 +123,15 @@ def _check_scope(claim: Claim, service: str) -> None:
     if service in ENTRIES and ENTRIES[service].signing != claim.service:
         expected = ENTRIES[service].signing
         raise AuthenticationFailed(Reason.MISMATCH, f"Credential should be scoped to correct service: '{expected}'.")
+
+
+def _check_all_signed(request: RequestParts, claim: Claim) -> None:
+    """Every header that changes what a request means must be signed, so that nobody can add one to a presigned URL."""
+    unsigned = [name for name in request.headers if name.startswith("x-amz-") and name not in claim.signed_headers]
+    if unsigned:
+        raise AuthenticationFailed(
+            Reason.DENIED, f"There were headers present in the request which were not signed: {', '.join(unsigned)}"
+        )
 
 
 def claim_of(request: RequestParts) -> Claim | None:

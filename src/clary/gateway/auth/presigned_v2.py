@@ -53,8 +53,8 @@ def sign(text: str, secret: str) -> str:
 def _string_to_sign(request: RequestParts, path: str) -> str:
     headers, query = request.headers, dict(request.query)
     lines = [request.method, headers.get("content-md5", ""), headers.get("content-type", ""), query["Expires"]]
-    amz = {name: value for name, value in headers.items() if name.startswith("x-amz-")}
-    amz |= {name.lower(): value for name, value in query.items() if name.lower().startswith("x-amz-")}
+    # botocore repeats signed headers in the query; what has an effect is the header, so the header is what is verified.
+    amz = {name.lower(): value for name, value in (query | headers).items() if name.lower().startswith("x-amz-")}
     lines += [f"{name}:{amz[name].strip()}" for name in sorted(amz)]
     return "\n".join([*lines, path + _signed_query(request)])
 

@@ -215,12 +215,15 @@ def test_a_torn_tail_is_cut_and_the_stream_goes_on(tmp_path, lost):
     with_journal(tmp_path, go_on)
 
 
-def test_ten_thousand_streams_do_not_exhaust_descriptors(tmp_path):
+def test_streams_do_not_use_up_descriptors(tmp_path):
+    """A descriptor per stream would fail at the limit of 1024 that many systems set."""
+
     async def body(opened):
-        await asyncio.gather(*[opened.append(f"s{n}", [(n, b"x")]) for n in range(10_000)])
-        assert len(os.listdir("/proc/self/fd")) < 200 if os.path.exists("/proc/self/fd") else True
-        assert payloads(opened, "s9999") == [b"x"]
-        assert len(opened.streams("s")) == 10_000
+        await asyncio.gather(*[opened.append(f"s{n}", [(n, b"x")]) for n in range(2000)])
+        descriptors = Path("/proc/self/fd")
+        assert not descriptors.exists() or len(list(descriptors.iterdir())) < 200
+        assert [payloads(opened, f"s{n}") for n in range(2000)] == [[b"x"]] * 2000
+        assert len(opened.streams("s")) == 2000
 
     with_journal(tmp_path, body, durability="fast")
 

@@ -5,6 +5,7 @@
       BLOCK  u64 first offset, u32 number of records, i64 oldest ms, i64 newest ms, i32 length of the cursor (-1: none),
              cursor, records: i64 timestamp ms, u32 length, payload
       STATE  JSON: stream, base, start, cursor
+      INDEX  i64 position, first offset, oldest ms, newest ms of each run, u32 length of the frame: how a sealed file ends
 
 One append is one block, so its records and its cursor are kept or lost together. All numbers are little-endian.
 """
@@ -19,11 +20,13 @@ from typing import NamedTuple
 
 import orjson
 
-BLOCK, STATE = 1, 2
+BLOCK, STATE, INDEX = 1, 2, 3
 
 _FRAME = struct.Struct("<II")
 _BLOCK = struct.Struct("<BQIqqi")
 _RECORD = struct.Struct("<qI")
+_RUN = struct.Struct("<qqqq")
+_LENGTH = struct.Struct("<I")
 
 
 class Record(NamedTuple):
@@ -66,6 +69,16 @@ class State:
     base: int
     start: int
     cursor: str | None
+
+
+@dataclass(slots=True)
+class Run:
+    """Consecutive blocks that are read together: where they begin, and the span of their offsets and times."""
+
+    position: int
+    first: int
+    oldest: int
+    newest: int
 
 
 def frame(body: bytes) -> bytes:
@@ -126,3 +139,21 @@ def encode_state(state: State) -> bytes:
 
 def decode_state(body: bytes | memoryview) -> State:
     return State(**orjson.loads(body[1:]))
+
+
+def encode_index(runs: Sequence[Run]) -> bytes:
+    packed = b"".join(_RUN.pack(run.position, run.first, run.oldest, run.newest) for run in runs)
+    return bytes([INDEX]) + packed + _LENGTH.pack(_FRAME.size + 1 + len(packed) + _LENGTH.size)
+
+
+def index_length(tail: bytes) -> int:
+    """The length of the index frame that a file with these last bytes ends with, if it ends with one."""
+    return _LENGTH.unpack(tail[-_LENGTH.size :])[0] if len(tail) >= _LENGTH.size else 0
+
+
+def decode_index(data: bytes) -> list[Run] | None:
+    """The runs of an index frame; None when `data` is not one."""
+    bodies = [body for _, _, body in frames(data)]
+    if len(bodies) != 1 or bodies[0][0] != INDEX:
+        return None
+    return [Run(*fields) for fields in _RUN.iter_unpack(bodies[0][1 : -_LENGTH.size])]

@@ -201,10 +201,11 @@ class Journal:
         starts: dict[str, State] = {}
         with self._lock:
             self._in_use = {job.stream for job in jobs}
-            for job in jobs:
-                stream = self._stream(job.stream)
-                if stream.exists and (start := stream.first_since(job.before_ms)) > stream.start:
-                    starts[job.stream] = State(job.stream, 0, start, None)
+            streams = {job.stream: self._stream(job.stream) for job in jobs}
+        for job in jobs:  # outside the lock: only this thread changes streams, and looking for the place may take a while
+            stream = streams[job.stream]
+            if stream.exists and (start := stream.first_since(job.before_ms)) > stream.start:
+                starts[job.stream] = State(job.stream, 0, start, None)
         log = b"".join(entry(name, encode_state(state)) for name, state in starts.items())
         if log:
             self._log_and_apply(

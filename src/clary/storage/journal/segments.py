@@ -7,20 +7,25 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from clary.storage.journal.frames import BLOCK, Block, Record, State, decode_block, decode_state, frames, records_of
+from clary.storage.journal.frames import (
+    BLOCK,
+    STATE,
+    Block,
+    Record,
+    Run,
+    State,
+    decode_block,
+    decode_index,
+    decode_state,
+    encode_index,
+    frame,
+    frames,
+    index_length,
+    records_of,
+)
 
 RUN_BYTES = 32 * 1024
 _log = logging.getLogger(__name__)
-
-
-@dataclass(slots=True)
-class Run:
-    """Consecutive blocks that are read together: where they begin, and the span of their offsets and times."""
-
-    position: int
-    first: int
-    oldest: int
-    newest: int
 
 
 @dataclass(slots=True)
@@ -38,16 +43,16 @@ def scan(path: Path) -> Scan | None:
     data = path.read_bytes()
     found: Scan | None = None
     for position, frame_end, body in frames(data):
-        if body[0] == BLOCK and found:
+        if found is None:
+            state = decode_state(body)
+            found = Scan([], state, state.base, 0)
+        elif body[0] == BLOCK:
             block = decode_block(body)
             add_to_index(found.runs, position, block)
             found.end = block.end
             found.state.cursor = found.state.cursor if block.cursor is None else block.cursor
-        elif found:
+        elif body[0] == STATE:
             found.state.start = max(found.state.start, decode_state(body).start)
-        else:
-            state = decode_state(body)
-            found = Scan([], state, state.base, 0)
         found.size = frame_end
     if found and found.size < len(data):
         _log.warning("%s: %d bytes after the last whole record are ignored", path, len(data) - found.size)
@@ -79,9 +84,22 @@ class Segment:
     @property
     def runs(self) -> list[Run]:
         if self._runs is None:
-            found = scan(self.path)
-            self._runs, self.size = (found.runs, found.size) if found else ([], 0)
+            self._runs, self.size = self._find_runs()
         return self._runs
+
+    def _find_runs(self) -> tuple[list[Run], int]:
+        """The index at the end of the file, or, where a crash prevented it, what a scan finds."""
+        size = self.path.stat().st_size
+        length = index_length(self._bytes(max(0, size - 4), size))
+        runs = decode_index(self._bytes(size - length, size)) if 0 < length < size else None
+        if runs is not None:
+            return runs, size
+        found = scan(self.path)
+        return (found.runs, found.size) if found else ([], 0)
+
+    def seal(self) -> None:
+        """Put the index at the end of the file; nothing is appended after this."""
+        self.append(frame(encode_index(self.runs)))
 
     @property
     def newest(self) -> int | None:

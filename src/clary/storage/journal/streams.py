@@ -10,8 +10,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from clary.storage.journal.frames import Record, State, decode_block, encode_state, frame
-from clary.storage.journal.segments import Run, Segment, scan
+from clary.storage.journal.frames import Record, Run, State, decode_block, encode_state, frame
+from clary.storage.journal.segments import Segment, scan
 
 SEGMENT_BYTES = 4 * 1024 * 1024
 
@@ -51,7 +51,8 @@ class Stream:
         os.truncate(paths[-1], found.size)
         self.segments = [Segment(path, base_of(path)) for path in paths[:-1]]
         self.segments.append(Segment(paths[-1], base_of(paths[-1]), found.size, found.runs))
-        self.start, self.end, self.cursor = found.state.start, found.end, found.state.cursor
+        self.start = max(found.state.start, self.segments[0].base)
+        self.end, self.cursor = found.end, found.state.cursor
         self.drop_before_start()
 
     def append(self, bodies: list[bytes]) -> list[Path]:
@@ -85,7 +86,7 @@ class Stream:
         """The offset after the leading records that are all older than `time_ms`."""
         for segment in self.segments:
             if segment.newest is not None and segment.newest >= time_ms:
-                young = (record.offset for record in segment.read(self.start) if record.timestamp >= time_ms)
+                young = (record.offset for record in segment.read(self.start, time_ms))
                 return next(young, self.end)
         return self.end
 
@@ -112,14 +113,17 @@ class Stream:
         return self.segments[-1]
 
     def _roll(self) -> list[Path]:
-        """Begin a new segment at the end of the stream."""
+        """Seal the last segment and begin a new one at the end of the stream."""
         self.directory.mkdir(exist_ok=True)
+        changed = [segment.path for segment in self.segments[-1:]]
+        for segment in self.segments[-1:]:
+            segment.seal()
         path = self._prefix.with_name(f"{self._prefix.name}-{self.end:020d}.seg")
         runs: list[Run] = []
         segment = Segment(path, self.end, 0, runs)
         segment.append(frame(encode_state(self._state(self.end))))
         self.segments.append(segment)
-        return [path, self.directory]
+        return [*changed, path, self.directory]
 
     def _state(self, base: int) -> State:
         return State(self.name, base, self.start, self.cursor)

@@ -9,4 +9,5 @@ LOOPS = {
     "training": "clary.compute.control.training:TrainingLoop",
     "endpoints": "clary.compute.control.endpoints:EndpointLoop",
     "transform": "clary.compute.control.transform:TransformLoop",
+    "retention": "clary.compute.control.record_retention:RecordRetentionLoop",
 }

@@ -31,7 +31,7 @@ def test_a_woken_loop_trims_logs_and_metrics_by_the_clock(tmp_path):
         loop = RecordRetentionLoop(platform)
         task = asyncio.create_task(loop.run())
         loop.woken.set()
-        while journal.streams("metrics/"):
+        while journal.streams("metrics/"):  # noqa: ASYNC110
             await asyncio.sleep(0.01)
         task.cancel()
         (row,) = resources.every("log-stream")

@@ -29,26 +29,26 @@ def accuracy(truth: np.ndarray, predicted: np.ndarray) -> float:
 
 def balanced_accuracy(truth: np.ndarray, predicted: np.ndarray) -> float:
     """Mean recall of the classes that the truth has."""
-    right, _, actual = _counts(truth, predicted)
+    _, right, _, actual = _counts(truth, predicted)
     return float(np.mean(right[actual > 0] / actual[actual > 0]))
 
 
 def precision(truth: np.ndarray, predicted: np.ndarray, average: Average = "binary") -> float:
     """Share of the predicted that is true; 0 where nothing is predicted. `binary` is class 1's, which needs two classes."""
-    right, claimed, _ = _counts(truth, predicted)
-    return _average(_ratio(right, claimed), right.sum() / max(claimed.sum(), 1), average)
+    classes, right, claimed, _ = _counts(truth, predicted)
+    return _average(classes, _ratio(right, claimed), right.sum() / max(claimed.sum(), 1), average)
 
 
 def recall(truth: np.ndarray, predicted: np.ndarray, average: Average = "binary") -> float:
     """Share of the true that is predicted; 0 where nothing is true."""
-    right, _, actual = _counts(truth, predicted)
-    return _average(_ratio(right, actual), right.sum() / max(actual.sum(), 1), average)
+    classes, right, _, actual = _counts(truth, predicted)
+    return _average(classes, _ratio(right, actual), right.sum() / max(actual.sum(), 1), average)
 
 
 def f1(truth: np.ndarray, predicted: np.ndarray, average: Average = "macro") -> float:
     """Harmonic mean of precision and recall: 2 right / (predicted + true)."""
-    right, claimed, actual = _counts(truth, predicted)
-    return _average(_ratio(2 * right, claimed + actual), 2 * right.sum() / max((claimed + actual).sum(), 1), average)
+    classes, right, claimed, actual = _counts(truth, predicted)
+    return _average(classes, _ratio(2 * right, claimed + actual), 2 * right.sum() / max((claimed + actual).sum(), 1), average)
 
 
 def r2(truth: np.ndarray, predicted: np.ndarray) -> float:
@@ -66,28 +66,24 @@ def mse(truth: np.ndarray, predicted: np.ndarray) -> float:
     return float(np.mean((truth.astype(np.float64) - predicted) ** 2))
 
 
-def _counts(truth: np.ndarray, predicted: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Per class that occurs in either: rightly predicted, predicted, true. Each (classes,) float64; class 1 last of two."""
+def _counts(truth: np.ndarray, predicted: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """The classes that occur in either and, for each, its rows rightly predicted, predicted, and true."""
     classes, codes = np.unique(np.concatenate([truth, predicted]), return_inverse=True)
     true_codes, predicted_codes = codes[: len(truth)], codes[len(truth) :]
-    size = len(classes)
-    right = np.bincount(true_codes[true_codes == predicted_codes], minlength=size)
-    claimed, actual = np.bincount(predicted_codes, minlength=size), np.bincount(true_codes, minlength=size)
-    counts = np.stack([right, claimed, actual]).astype(np.float64)
-    if size == 1 and classes[0] != 1:  # nothing but class 0: class 1 is there with no rows
-        counts = np.column_stack([counts, np.zeros(3)])
-    return counts[0], counts[1], counts[2]
+    right = np.bincount(true_codes[true_codes == predicted_codes], minlength=len(classes))
+    claimed, actual = (np.bincount(rows, minlength=len(classes)) for rows in (predicted_codes, true_codes))
+    return classes, right, claimed, actual
 
 
 def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
-    return np.divide(part, whole, out=np.zeros_like(part), where=whole > 0)
+    return np.divide(part, whole, out=np.zeros(len(part)), where=whole > 0)
 
 
-def _average(per_class: np.ndarray, micro: float, average: Average) -> float:
+def _average(classes: np.ndarray, per_class: np.ndarray, micro: float, average: Average) -> float:
     if average == "micro":
         return float(micro)
     if average == "macro":
         return float(per_class.mean())
-    if len(per_class) > 2:
+    if not np.isin(classes, (0, 1)).all():
         raise ValueError("Target is multiclass but average='binary'. Please choose another average setting: macro or micro.")
-    return float(per_class[-1])
+    return float(per_class[classes == 1].sum())  # 0 where class 1 does not occur

@@ -203,7 +203,7 @@ class XGBoost(Estimator):
     def _callbacks(self) -> list[xgboost.callback.TrainingCallback]:
         if not self.early_stopping_rounds:
             return []
-        return [xgboost.callback.EarlyStopping(self.early_stopping_rounds, data_name="validation", save_best=True)]
+        return [xgboost.callback.EarlyStopping(rounds=self.early_stopping_rounds, data_name="validation", save_best=True)]
 
 
 def _labelled(X: Any, y: Any, sample_weight: Any = None, columns: int | None = None) -> Batch:

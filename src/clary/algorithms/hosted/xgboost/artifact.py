@@ -19,7 +19,8 @@ _SNAPSHOT_KEY_WITHIN = 32
 def save(booster: xgboost.Booster, directory: Path, version: Version) -> None:
     """Write the model: UBJSON from image 3.0 on, the older binary format before, as those images' users expect to load."""
     # the hosted images up to 1.2 pickled the booster; the binary format is what every XGBoost up to 3.0 can open
-    raw = booster.save_raw(raw_format="ubj" if version >= (3, 0) else "deprecated")
+    with xgboost.config_context(verbosity=0):  # it warns that the older format is old
+        raw = booster.save_raw(raw_format="ubj" if version >= (3, 0) else "deprecated")
     (directory / NAME).write_bytes(raw)
 
 

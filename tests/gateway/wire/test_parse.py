@@ -142,6 +142,14 @@ def test_malformed_query_values_name_the_parameter(body):
     assert (error.value.code, error.value.status) == ("MalformedInput", 400)
 
 
+@pytest.mark.parametrize("body", [b"a." * 1_000_000, b"a&" * 200_000], ids=["deep", "wide"])
+def test_forms_without_end_are_refused(body):
+    with pytest.raises(ServiceError) as error:
+        read("iam", "ListRoles", "query", body)
+
+    assert error.value.code == "MalformedInput"
+
+
 @pytest.mark.parametrize(
     "body",
     [

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import signal
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
 from clary.core.errors import ServiceError
-from clary.gateway.wire import Route, load_operation, validate
+from clary.gateway.wire import Route, load_operation, load_service, validate
 from clary.gateway.wire.validate import compiled_pattern
+from clary.services import MOUNTED
 
 
 def violation(service: str, operation: str, parameters: dict[str, Any]) -> ServiceError:
@@ -168,3 +171,31 @@ def test_recursive_shapes_are_checked_all_the_way():
 )
 def test_each_service_has_its_own_code(service, operation, parameters, code):
     assert violation(service, operation, parameters).code == code
+
+
+@pytest.mark.parametrize("service", MOUNTED)
+def test_no_pattern_takes_for_ever(service):
+    """Long values that match almost to their end: what makes an ambiguous pattern try every way through them."""
+    model = load_service(service)
+    shapes = [model.shape_for(name) for name in model.shape_names]
+    patterns = {(compiled_pattern(s), int(s.metadata.get("max", 5000))) for s in shapes if s.type_name == "string"}
+
+    with alarm(seconds=30):
+        for pattern, longest in patterns:
+            for start in ("", "https://", "arn:aws:iam::000000000000:role/"):
+                for unit in ("a", "-", "a-", "/", "a.", "0") if pattern else ():
+                    pattern.fullmatch((start + unit * 1000)[: longest - 1] + "!")
+
+
+@contextmanager
+def alarm(seconds: int):
+    def expired(*_):
+        raise TimeoutError("a pattern is still being matched")
+
+    before = signal.signal(signal.SIGALRM, expired)
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)

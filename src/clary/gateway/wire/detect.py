@@ -7,13 +7,15 @@ S3, which owns every path that nothing else claims.
 from __future__ import annotations
 
 import re
+from urllib.parse import unquote_plus
 
 from clary.gateway.wire import directory, hosts
-from clary.gateway.wire.request import RequestParts, Route, parse_query, reads_form
+from clary.gateway.wire.request import RequestParts, Route, reads_form
 from clary.gateway.wire.routes import match
 
 CBOR = "smithy-rpc-v2-cbor"
 _CBOR_PATH = re.compile(r"/service/([^/]+)/operation/([^/]+)")
+_ACTION = re.compile(rb"(?:^|&)(Action|Version)=([^&]*)")
 _SIGNED_HEADER = re.compile(r"AWS4-HMAC-SHA256\s+Credential=[^/]*/\d*/[^/]*/([^/]+)/aws4_request")
 _SIGNED_QUERY = re.compile(r"[^/]*/\d*/[^/]*/([^/]+)/aws4_request")
 
@@ -57,12 +59,11 @@ def _by_cbor_path(request: RequestParts, found: re.Match[str]) -> Route:
 
 def _by_action(request: RequestParts) -> Route | None:
     """A query request: a form post, or a GET whose query string has `Action` (a presigned GetCallerIdentity)."""
-    if request.method not in ("GET", "POST"):
+    if request.method not in ("GET", "POST") or request.path != "/":
         return None
-    pairs = request.query
+    fields = {key: value for key, value in request.query if key in ("Action", "Version")}
     if reads_form(request) and isinstance(request.body, bytes):
-        pairs = pairs + parse_query(request.body.decode(errors="replace"))
-    fields = {key: value for key, value in pairs if key in ("Action", "Version")}
+        fields |= {key.decode(): unquote_plus(value.decode("latin-1")) for key, value in _ACTION.findall(request.body)}
     signing = signing_name(request)
     if "Action" not in fields or signing == "s3":
         return None

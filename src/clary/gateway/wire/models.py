@@ -84,7 +84,7 @@ def unknown_operation(route: Route) -> ServiceError:
         message = "The specified method is not allowed against this resource."
         return ServiceError(message, code="MethodNotAllowed", status=405, members={"Method": route.method})
     what = f"operation {route.operation}" if route.operation else f"operation at {route.method} {route.path}"
-    message = f"{route.service or 'No known service'} has no {what}"
+    message = f"{route.service} has no {what}" if route.service else f"no service is known for {what}"
     if route.protocol in ("query", "ec2"):
         return ServiceError(message, code="InvalidAction", status=400)
     return ServiceError(message, code="UnknownOperationException", status=404 if route.protocol == "rest-json" else 400)

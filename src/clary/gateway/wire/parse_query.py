@@ -13,6 +13,9 @@ from clary.gateway.wire.scalars import FROM_TEXT, Mismatch
 if TYPE_CHECKING:
     from botocore.model import OperationModel, Shape
 
+_DEEPEST = 60
+"""Steps of a key; the models' deepest has a dozen."""
+
 Node = dict[str, Any]
 """Children by name; the text of the node itself under ""."""
 
@@ -33,7 +36,10 @@ def _tree(pairs: list[tuple[str, str]]) -> Node:
     root: Node = {}
     for key, text in pairs:
         node = root
-        for step in key.split("."):
+        steps = key.split(".", _DEEPEST)
+        if len(steps) > _DEEPEST:
+            raise Mismatch(f"{key[:80]!r} is nested too deeply")
+        for step in steps:
             node = node.setdefault(step, {})
         node[""] = text
     return root

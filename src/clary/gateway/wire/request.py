@@ -41,10 +41,13 @@ class Route:
 
 
 def parse_query(text: str) -> list[tuple[str, str]]:
-    """The decoded pairs of a query string or form body; `+` is a space, a key without `=` has the value ""."""
+    """The decoded pairs of a query string or form body; `+` is a space, a key without `=` has the value "".
+
+    Raises `ValueError` for more pairs than any request has.
+    """
     return parse_qsl(text, keep_blank_values=True, errors="replace", max_num_fields=100_000)
 
 
 def reads_form(request: RequestParts) -> bool:
-    """Whether `detect` needs the body: a form post names its operation there, so it is read before `detect`."""
-    return request.method == "POST" and request.headers.get("content-type", "").lower().startswith(FORM)
+    """Whether `detect` needs the body: a form post to `/` names its operation there, so it is read before `detect`."""
+    return request.method == "POST" and request.path == "/" and request.headers.get("content-type", "").lower().startswith(FORM)

@@ -26,8 +26,16 @@ Check = Callable[[Any], list[Problem]]
 NULL = "null"
 _NONE: list[Problem] = []
 _LONGEST_ECHO = 1024
-# A pattern is not tried on a longer value: the length is reported, and some patterns are quadratic.
-_LONGEST_MATCHED = 20_000
+# Some patterns are quadratic; a longer value has broken a length, or is a document whose pattern says nothing of its content.
+_LONGEST_MATCHED = 5_000
+# These take exponential time for some short values, so they are not tried. A test looks for more of them.
+_UNSAFE_PATTERNS = frozenset(
+    {
+        r"https://([.\-_a-zA-Z0-9]+/?){3,1016}",
+        r"[a-z0-9]([-a-z0-9]*[a-z0-9]){0,39}?",
+        r"^[a-z0-9*](?:[._\-/a-z0-9*]?[a-z0-9*]+)*$",
+    }
+)
 
 _CODES = {
     "s3": "InvalidArgument",
@@ -176,7 +184,7 @@ class Validator(Compiler):
             problems = check_length(value) if check_length else _NONE
             if allowed and value not in allowed:
                 problems = [*problems, ((), _echo(value, shape), f"Member must satisfy enum value set: [{shown}]")]
-            if pattern and (len(value) > _LONGEST_MATCHED or not pattern.fullmatch(value)):
+            if pattern and len(value) <= _LONGEST_MATCHED and not pattern.fullmatch(value):
                 rule = f"Member must satisfy regular expression pattern: {pattern.pattern}"
                 problems = [*problems, ((), _echo(value, shape), rule)]
             return problems
@@ -244,8 +252,11 @@ def _bound(shape: Shape, name: str) -> float | None:
 
 
 def compiled_pattern(shape: Shape) -> re.Pattern[str] | None:
-    """The shape's pattern, matched against whole values; None where it is written in Java's dialect alone (`\\p{L}`)."""
+    """The shape's pattern, matched against whole values; None where it is in Java's dialect (`\\p{L}`) or takes for ever."""
+    pattern = shape.metadata.get("pattern")
+    if pattern is None or pattern in _UNSAFE_PATTERNS:
+        return None
     try:
-        return re.compile(shape.metadata["pattern"], re.ASCII) if "pattern" in shape.metadata else None
+        return re.compile(pattern, re.ASCII)
     except re.error:
         return None

@@ -1,8 +1,9 @@
 """`clary backup`: a data directory that a server can be started on, copied while another one is in use.
 
 Rows are a snapshot of SQLite's own. Blobs are never changed, only removed, and removals wait until the copy is done, so every
-object of the snapshot has its bytes. The journal's commit log is copied before its segments, so what the segments lack is
-applied when the copy is opened. Working directories of jobs are left out: jobs that run are started again from the copy.
+object of the snapshot has its bytes. Whatever the journal has acknowledged is in its segment files, so its commit log stays
+behind: applied to segments that have changed since it was copied it would do harm. Working directories of jobs are left out:
+jobs that run are started again from the copy.
 """
 
 from __future__ import annotations
@@ -37,9 +38,7 @@ async def backup(platform: Platform, target: Path) -> int:
 def _copy(source: Path, target: Path) -> int:
     target.mkdir(parents=True, exist_ok=True, mode=0o700)
     _copy_rows(source / "resources.db", target / "resources.db")
-    journal = source / "journal"
-    _copy_files(source, target, sorted(journal.glob("commit-*.log")))
-    _copy_files(source, target, (file for file in journal.rglob("*") if file.is_file() and file.suffix != ".log"))
+    _copy_files(source, target, (source / "journal").glob("*/*.seg"))
     _copy_files(source, target, (source / "blobs").glob("[0-9a-f][0-9a-f]/*"))
     _copy_files(source, target, (source / name for name in _PLAIN_FILES))
     os.sync()

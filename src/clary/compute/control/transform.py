@@ -13,6 +13,7 @@ from typing import Any
 
 from clary.catalog import algorithms
 from clary.compute.control.capacity import Capacity
+from clary.compute.control.retention import sweep_forever
 from clary.compute.control.shipping import Shipper
 from clary.compute.hosting.transform.spec import TransformSpec
 from clary.compute.runner import job_directory
@@ -68,6 +69,7 @@ class TransformLoop:
         self._changed: dict[str, asyncio.Event] = {}
 
     async def run(self) -> None:
+        sweep = asyncio.create_task(sweep_forever(self._platform, KIND, ACTIVE), name="transform job retention")
         try:
             while True:
                 self.woken.clear()
@@ -75,7 +77,7 @@ class TransformLoop:
                     self._follow(job)
                 await self.woken.wait()
         finally:
-            for task in self._followers.values():
+            for task in (sweep, *self._followers.values()):
                 task.cancel()
 
     def _follow(self, job: Resource) -> None:

@@ -29,6 +29,7 @@ from clary.core.clock import Clock
 from clary.core.config import Config, load
 from clary.core.service import Platform
 from clary.gateway.app import Gateway
+from clary.gateway.corked import CorkedProtocol
 from clary.gateway.data_directory import DataDirectory, DataDirectoryError
 
 log = logging.getLogger("clary.server")
@@ -191,7 +192,7 @@ def _bind(host: str, port: int) -> socket.socket:
 async def _start(gateway: Gateway, bound: socket.socket, **tls: Any) -> tuple[Listener, asyncio.Task]:
     settings = uvicorn.Config(
         gateway,
-        http="auto",
+        http=CorkedProtocol,
         ws="none",
         lifespan="off",
         interface="asgi3",

@@ -149,7 +149,7 @@ class Instance:
             if done:
                 return greeting.result()
             if not self._processes.alive(self.pid):
-                raise StartFailed("the worker process ended before it could load the model")
+                raise StartFailed("the worker process ended while it was loading the model")
 
     def _argument(self, token: str) -> dict[str, Any]:
         program = self._program

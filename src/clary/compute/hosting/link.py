@@ -37,6 +37,7 @@ class Link(asyncio.Protocol):
         self._reader = frames.FrameReader()
         self._waiting: dict[int, _Waiting] = {}
         self._last_id = 0
+        self._outgoing: list[bytes] = []
         self._last_answer = self._loop.time()
         self.bytes_in_flight = 0
         self.draining = False
@@ -56,8 +57,15 @@ class Link(asyncio.Protocol):
         self._last_id = id = self._last_id % 0xFFFFFFFF + 1
         self._waiting[id] = _Waiting(answer, self._loop.time(), len(body))
         self.bytes_in_flight += len(body)
-        self._transport.write(frames.encode(id, code, headers, body))
+        if not self._outgoing:
+            self._loop.call_soon(self._flush)
+        self._outgoing.append(frames.encode(id, code, headers, body))
         return answer
+
+    def _flush(self) -> None:
+        """Everything that this turn of the event loop has asked goes out in one piece: the worker's next batch."""
+        outgoing, self._outgoing = self._outgoing, []
+        self._transport.write(b"".join(outgoing))
 
     def expire(self, limit_seconds: float) -> bool:
         """Give up on questions older than the limit; True when the worker has not answered anything for as long."""

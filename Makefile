@@ -31,6 +31,7 @@ bench: $(VENV)/.ready-bench  ## ours against the peers, ratios printed
 
 docs: setup  ## the pages that are generated from the code
 	$(BIN)/clary services --markdown docs/services
+	$(BIN)/python tools/parameters.py
 
 constraints: setup  ## renew the tested versions
 	$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --no-annotate --no-header --upgrade -o constraints.txt

@@ -156,7 +156,7 @@ def _banner(settings: Config, facts: dict[str, Any]) -> None:
     option = "" if settings.data == Config().data else f" --data {settings.data}"
     lines = [f"Clary {__version__} is ready (pid {facts['pid']})", f"  endpoint  http://{address}:{facts['port']}"]
     if facts["tls_port"]:
-        lines.append(f"            https://{address}:{facts['tls_port']}  (AWS_CA_BUNDLE={settings.data / 'tls'})")
+        lines.append(f"            https://{address}:{facts['tls_port']}  (AWS_CA_BUNDLE={settings.data / 'tls' / 'ca.pem'})")
     lines += [
         f"  auth      {facts['auth']}" + (": any key pair, from this machine only" if facts["auth"] == "open" else ""),
         f"  data      {settings.data}" + (" (durability fast)" if settings.durability == "fast" else ""),

@@ -43,7 +43,6 @@ class Config:
     """How long log events are kept in groups without a retention setting of their own; 0 means for ever."""
     metric_retention_days: float = 455.0
     """How long metric points are kept (15 months, as CloudWatch does)."""
-    account_limits: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "data", Path(self.data).expanduser())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import io
 import json
 import threading
@@ -109,7 +110,9 @@ class Objects:
 
     def unstoppable(self) -> Objects:
         """The same access for what must be finished after a stop was asked for."""
-        return Objects(self._server_file, self._region, self._credentials, threading.Event())
+        unstoppable = copy.copy(self)
+        unstoppable._stopping = threading.Event()
+        return unstoppable
 
     def _upload_parts(self, source: BinaryIO, target: dict[str, str]) -> Iterator[dict[str, Any]]:
         number = 1

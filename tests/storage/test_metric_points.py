@@ -38,8 +38,8 @@ def test_points_come_back_as_they_were_put(tmp_path):
     async def body(metrics, resources, journal, clock):
         await metrics.put(SCOPE, SPACE, points)
         name = MetricName.of(SPACE, "m", {"b": "2", "a": "1"})
-        assert metrics.read(SCOPE, name, 0, 2001) == points
-        assert metrics.read(SCOPE, name, 1000, 2000) == points[:1]
+        assert [point async for point in metrics.read(SCOPE, name, 0, 2001)] == points
+        assert [point async for point in metrics.read(SCOPE, name, 1000, 2000)] == points[:1]
         assert len(resources.every("metric")) == 1
 
     with_metrics(tmp_path, body)
@@ -62,7 +62,7 @@ def test_a_source_that_is_read_again_is_stored_once(tmp_path_factory, ends):
         stored = [
             point.values[0]
             for metric in range(3)
-            for point in metrics.read(SCOPE, MetricName.of(SPACE, f"m{metric}", {"TrainingJobName": "j"}), 0, 100)
+            async for point in metrics.read(SCOPE, MetricName.of(SPACE, f"m{metric}", {"TrainingJobName": "j"}), 0, 100)
         ]
         assert sorted(stored) == [float(at) for at in range(reached)]
 

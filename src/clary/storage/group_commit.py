@@ -32,17 +32,21 @@ class GroupCommit(Generic[Job]):
     def __init__(self, name: str, commit: Callable[[list[Job]], list[Outcome]]):
         self._commit = commit
         self._queue: SimpleQueue[tuple[Job, asyncio.Future[Any]] | None] = SimpleQueue()
+        self._closed = False
         self._thread = Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
     async def submit(self, job: Job) -> Any:
         """The job's result, or its exception, once its batch is on disk. Cancelling the caller does not undo the job."""
+        if self._closed:
+            raise RuntimeError("the store is closed")
         future = asyncio.get_running_loop().create_future()
         self._queue.put((job, future))
         return await future
 
     async def close(self) -> None:
         """Commit what was submitted, then end the thread."""
+        self._closed = True
         self._queue.put(None)
         await asyncio.to_thread(self._thread.join)
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,6 +27,7 @@ from clary.storage.resources import Resource, ResourceStore, Transaction
 METRIC = "metric"
 _SEPARATOR = "\x1f"
 _TOUCH_SECONDS = 900
+_CHUNK = 2000
 _DAY_MS = 86_400_000
 
 
@@ -70,7 +71,8 @@ class MetricName:
     @property
     def row(self) -> str:
         """The name of the metric's row; rows of a namespace, and of a metric in it, share a prefix."""
-        digest = hashlib.sha256(orjson.dumps(self.dimensions)).hexdigest()[:32]
+        identity = orjson.dumps([self.namespace, self.metric, self.dimensions])
+        digest = hashlib.sha256(identity).hexdigest()[:32]
         return row_prefix(self.namespace, self.metric) + digest
 
     def journal_stream(self, scope: Scope) -> str:
@@ -126,11 +128,14 @@ class MetricPoints:
         """A source is finished: its position is not needed any more."""
         await self._journal.delete(_source_stream(source))
 
-    def read(self, scope: Scope, name: MetricName, since_ms: int, until_ms: int) -> list[MetricPoint]:
-        """The points whose time is within `[since_ms, until_ms)`."""
-        stream = name.journal_stream(scope)
-        records = self._journal.read(stream, 0, self._journal.end(stream), since_ms=since_ms, until_ms=until_ms - 1)
-        return [_point(name, record.timestamp, record.payload) for record in records]
+    async def read(self, scope: Scope, name: MetricName, since_ms: int, until_ms: int) -> AsyncIterator[MetricPoint]:
+        """The points whose time is within `[since_ms, until_ms)`, in the order they came in."""
+        stream, offset = name.journal_stream(scope), 0
+        while records := self._journal.read(stream, offset, _CHUNK, since_ms=since_ms, until_ms=until_ms - 1):
+            for record in records:
+                yield _point(name, record.timestamp, record.payload)
+            offset = records[-1].offset + 1
+            await asyncio.sleep(0)  # a million points must not hold up the other requests
 
     async def enforce_retention(self, days: float) -> None:
         """Forget points older than `days`, and metrics that have none left."""

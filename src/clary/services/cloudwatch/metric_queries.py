@@ -9,7 +9,7 @@ from clary.core.service import Context, Platform, operation
 from clary.languages.metric_math import MetricMathError, Series, evaluate, names_in
 from clary.services.cloudwatch.errors import InvalidNextToken, ValidationError
 from clary.services.cloudwatch.metric_statistics import metric_name
-from clary.services.cloudwatch.statistics import per_period, period_is_valid, statistic, window
+from clary.services.cloudwatch.statistics import per_period, period_is_valid, statistic, window, without_units
 from clary.storage.metric_points import MetricPoints
 
 _MOST_QUERIES = 500
@@ -23,18 +23,20 @@ class MetricQueries:
         self._points = MetricPoints(platform.resources, platform.journal, platform.clock)
 
     @operation("GetMetricData")
-    def get_metric_data(self, ctx: Context, request: dict) -> dict:
+    async def get_metric_data(self, ctx: Context, request: dict) -> dict:
         queries = request["MetricDataQueries"]
         _check(queries)
         if request["StartTime"] >= request["EndTime"]:
             raise ValidationError("The parameter StartTime must be less than the parameter EndTime.")
-        series = {query["Id"]: self._measure(ctx, query["MetricStat"], request) for query in queries if "MetricStat" in query}
+        series = {
+            query["Id"]: await self._measure(ctx, query["MetricStat"], request) for query in queries if "MetricStat" in query
+        }
         for query in _in_order(queries):
             series[query["Id"]] = _computed(query, series)
         results = [_result(query, series[query["Id"]], request) for query in queries if query.get("ReturnData", True)]
         return _page(results, request)
 
-    def _measure(self, ctx: Context, stat: dict, request: dict) -> Series:
+    async def _measure(self, ctx: Context, stat: dict, request: dict) -> Series:
         """The statistic of one metric per period."""
         period, value_of = stat["Period"], statistic(stat["Stat"])
         if value_of is None:
@@ -43,9 +45,10 @@ class MetricQueries:
             raise ValidationError("Period must be 1, 5, 10, 20, 30 or a multiple of 60.")
         start, end = window(request["StartTime"], request["EndTime"], period)
         points = self._points.read(ctx.scope, metric_name(stat["Metric"]), start, end)
-        counted = [point for point in points if stat.get("Unit", point.unit) == point.unit]
-        found = {began: value_of(aggregate) for began, aggregate in per_period(counted, start, period).items()}
-        return {began: value for began, value in found.items() if value is not None}
+        aggregates = await per_period(points, start, period)
+        counted = {place: found for place, found in aggregates.items() if stat.get("Unit", place[1]) == place[1]}
+        values = {began: value_of(aggregate) for began, aggregate in without_units(counted).items()}
+        return {began: value for began, value in values.items() if value is not None}
 
 
 def _check(queries: list[dict]) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 from clary.core.service import Context, Platform, operation
 from clary.services.cloudwatch.errors import InvalidParameterCombination, InvalidParameterValue, MissingParameter
 from clary.services.cloudwatch.statistics import STATISTICS, Aggregate, per_period, period_is_valid, statistic, window
-from clary.storage.metric_points import MetricName, MetricPoint, MetricPoints
+from clary.storage.metric_points import MetricName, MetricPoints
 
 _MOST_DATAPOINTS = 1440
 
@@ -17,22 +17,18 @@ class MetricStatistics:
         self._points = MetricPoints(platform.resources, platform.journal, platform.clock)
 
     @operation("GetMetricStatistics")
-    def get_metric_statistics(self, ctx: Context, request: dict) -> dict:
+    async def get_metric_statistics(self, ctx: Context, request: dict) -> dict:
         """One datapoint per period and unit that has points, oldest first."""
-        period = request["Period"]
-        start, end = window(request["StartTime"], request["EndTime"], period)
+        start, end = window(request["StartTime"], request["EndTime"], request["Period"])
         _check(request, start, end)
         name = metric_name(request)
-        by_unit: dict[str, list[MetricPoint]] = {}
-        for point in self._points.read(ctx.scope, name, start, end):
-            by_unit.setdefault(point.unit, []).append(point)
+        aggregates = await per_period(self._points.read(ctx.scope, name, start, end), start, request["Period"])
         datapoints = [
             _datapoint(began, unit, aggregate, request)
-            for unit, points in by_unit.items()
+            for (began, unit), aggregate in aggregates.items()
             if request.get("Unit", unit) == unit
-            for began, aggregate in per_period(points, start, period).items()
         ]
-        return {"Label": name.metric, "Datapoints": sorted(datapoints, key=lambda point: point["Timestamp"])}
+        return {"Label": name.metric, "Datapoints": datapoints}
 
 
 def metric_name(metric: dict[str, Any]) -> MetricName:

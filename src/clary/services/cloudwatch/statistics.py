@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterator, Callable
 from datetime import datetime
 
 from clary.storage.metric_points import MetricPoint
@@ -31,6 +31,12 @@ class Aggregate:
         counts = point.counts or [1.0] * len(point.values)
         for value, count in zip(point.values, counts, strict=True):
             self._add(count, value * count, value, value)
+            self._weigh(value, count)
+
+    def join(self, other: Aggregate) -> None:
+        self._add(other.number, other.total, other.minimum, other.maximum)
+        self._values_known &= other._values_known
+        for value, count in other._weights.items():
             self._weigh(value, count)
 
     def _add(self, number: float, total: float, minimum: float, maximum: float) -> None:
@@ -84,14 +90,22 @@ def window(start: datetime, end: datetime, period: int) -> tuple[int, int]:
     return int(start.timestamp() // step * step * 1000), int(end.timestamp() * 1000)
 
 
-def per_period(points: Iterable[MetricPoint], start_ms: int, period: int) -> dict[int, Aggregate]:
-    """Aggregates by the beginning of their period (ms), in order; periods are counted from `start_ms` (`period`: seconds)."""
-    found: dict[int, Aggregate] = {}
-    for point in points:
+async def per_period(points: AsyncIterator[MetricPoint], start_ms: int, period: int) -> dict[tuple[int, str], Aggregate]:
+    """Aggregates by the beginning of their period (ms) and unit, in order; `period` is in seconds, counted from `start_ms`."""
+    found: dict[tuple[int, str], Aggregate] = {}
+    async for point in points:
         if point.values or point.statistics:
             began = start_ms + (point.timestamp - start_ms) // (period * 1000) * period * 1000
-            found.setdefault(began, Aggregate()).add(point)
-    return {began: found[began] for began in sorted(found) if found[began].number}
+            found.setdefault((began, point.unit), Aggregate()).add(point)
+    return {place: found[place] for place in sorted(found) if found[place].number}
+
+
+def without_units(aggregates: dict[tuple[int, str], Aggregate]) -> dict[int, Aggregate]:
+    """The same by the beginning of the period alone."""
+    found: dict[int, Aggregate] = {}
+    for (began, _), aggregate in aggregates.items():
+        found.setdefault(began, Aggregate()).join(aggregate)
+    return found
 
 
 def period_is_valid(period: int) -> bool:

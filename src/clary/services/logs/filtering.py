@@ -12,7 +12,8 @@ import base64
 import binascii
 import hashlib
 import heapq
-from collections.abc import Iterator
+import itertools
+from collections.abc import AsyncIterator, Iterable, Iterator
 from typing import Any, NamedTuple
 
 import orjson
@@ -26,8 +27,9 @@ from clary.storage.resources import Resource
 PAGE_BYTES = 1_048_576
 _LOOKED_AT = 50_000
 """A page ends after looking at so many events, found or not, so that a request stays short."""
-_CHUNK = 200
-_AT_A_TIME = 500
+_CHUNK, _CHUNK_BYTES = 100, 65_536
+_EVENTS_AT_A_TIME, _STREAMS_AT_A_TIME = 500, 20
+"""After so many, other requests get their turn."""
 
 
 class Place(NamedTuple):
@@ -36,6 +38,9 @@ class Place(NamedTuple):
     time: int
     stream: str
     offset: int
+
+
+Items = Iterator[tuple[Place, LogEvent]]
 
 
 class Filtering:
@@ -48,10 +53,11 @@ class Filtering:
         rows = _streams(ctx, request)
         matches = _matcher(request.get("filterPattern", ""))
         after = _read_token(request["nextToken"]) if "nextToken" in request else None
-        merged = heapq.merge(*[self._events(row, request, after) for row in rows], key=lambda item: item[0])
+        streams = [stream async for stream in _begun(self._events(row, request, after) for row in rows)]
+        merged = heapq.merge(*streams, key=lambda item: item[0])
         return await _page(merged, matches, request.get("limit", 10_000))
 
-    def _events(self, row: Resource, request: dict, after: Place | None) -> Iterator[tuple[Place, LogEvent]]:
+    def _events(self, row: Resource, request: dict, after: Place | None) -> Items:
         """The events of a stream within the requested time and after a place, in order."""
         since, until = request.get("startTime", 0), request.get("endTime")
         latest = max(since, after.time) if after else since
@@ -61,7 +67,7 @@ class Filtering:
             return
         offset, latest, chunk = first[0].offset, since, first
         while chunk:
-            chunk = self._logs.read(row, offset, _CHUNK, since_ms=since, until_ms=until, limit_bytes=PAGE_BYTES)
+            chunk = self._logs.read(row, offset, _CHUNK, since_ms=since, until_ms=until, limit_bytes=_CHUNK_BYTES)
             for event in chunk:
                 latest = max(latest, event.timestamp)
                 place = Place(latest, stream_of(row), event.offset)
@@ -70,7 +76,17 @@ class Filtering:
             offset = chunk[-1].offset + 1 if chunk else offset
 
 
-async def _page(merged: Iterator[tuple[Place, LogEvent]], matches: Matcher, limit: int) -> dict[str, Any]:
+async def _begun(streams: Iterable[Items]) -> AsyncIterator[Items]:
+    """The streams that hold something; each is at its first item, so that merging them starts without a delay."""
+    for number, stream in enumerate(streams):
+        first = next(stream, None)
+        if first is not None:
+            yield itertools.chain([first], stream)
+        if number % _STREAMS_AT_A_TIME == 0:
+            await asyncio.sleep(0)
+
+
+async def _page(merged: Items, matches: Matcher, limit: int) -> dict[str, Any]:
     found: list[dict[str, Any]] = []
     room = PAGE_BYTES
     for number, (place, event) in enumerate(merged, 1):
@@ -80,7 +96,7 @@ async def _page(merged: Iterator[tuple[Place, LogEvent]], matches: Matcher, limi
         if len(found) == limit or room <= 0 or number == _LOOKED_AT:
             more = next(merged, None) is not None
             return {"events": found, "searchedLogStreams": []} | ({"nextToken": _token(place)} if more else {})
-        if number % _AT_A_TIME == 0:
+        if number % _EVENTS_AT_A_TIME == 0:
             await asyncio.sleep(0)
     return {"events": found, "searchedLogStreams": []}
 

@@ -81,15 +81,15 @@ def hosting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Callab
 
 
 async def _with_plane(directory: Path, test: Callable[[Hosting], Awaitable[None]]) -> None:
-    async with _opened() as plane:
+    async with _opened(directory) as plane:
         await test(Hosting(plane, directory))
 
 
 @contextlib.asynccontextmanager
-async def _opened() -> AsyncIterator[DataPlane]:
+async def _opened(directory: Path) -> AsyncIterator[DataPlane]:
     fork_servers = ForkServers()
     plane = DataPlane(fork_servers, KeptLines())
-    await plane.open()
+    await plane.open(directory)
     try:
         yield plane
     finally:
@@ -116,6 +116,29 @@ def test_a_call_reaches_the_model_and_its_answer_comes_back(hosting, tmp_path):
             "x-Amzn-Invoked-Production-Variant": "AllTraffic",
             "X-Amzn-SageMaker-Custom-Attributes": "a/b",
         }
+
+    hosting(test)
+
+
+def test_workers_are_spawned_where_fork_is_not_there(hosting, tmp_path, monkeypatch):
+    monkeypatch.setenv("CLARY_START_METHOD", "spawn")
+
+    async def test(hosting: Hosting) -> None:
+        endpoint = await hosting.deploy("e", variant(source=archive(tmp_path / "model.tar.gz", name="spawned")))
+        assert (await hosting.invoke("e", b"hello"))[2] == b"HELLO"
+        os.kill(endpoint.variants["AllTraffic"].instances[0].pid, signal.SIGKILL)
+        await endpoint.variants["AllTraffic"].instances[0].link.lost.wait()
+        assert (await hosting.invoke("e", b"again"))[2] == b"AGAIN"
+        with pytest.raises(VariantFailed, match="ended while it was loading"):
+            await hosting.deploy("d", variant(load="dying"))
+
+    hosting(test)
+
+
+def test_a_deep_data_directory_has_its_socket_elsewhere(hosting, tmp_path):
+    async def test(_: Hosting) -> None:
+        async with _opened(tmp_path / ("deep" * 30)) as plane:
+            await Hosting(plane, tmp_path).deploy("e", variant())
 
     hosting(test)
 
@@ -304,7 +327,7 @@ def test_workers_end_with_their_server_and_leave_nothing_behind(tmp_path, monkey
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
 
     async def test() -> int:
-        async with _opened() as plane:
+        async with _opened(tmp_path) as plane:
             endpoint = await Hosting(plane, tmp_path).deploy("e", variant())
             pid = endpoint.variants["AllTraffic"].instances[0].pid
         return pid

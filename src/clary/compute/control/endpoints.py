@@ -77,7 +77,7 @@ class EndpointLoop:
         self._busy: dict[str, tuple[Action, asyncio.Task[None]]] = {}
 
     async def run(self) -> None:
-        await self._plane.open()
+        await self._plane.open(self._platform.config.data / "endpoints")
         self._platform.extensions["endpoints"] = self._plane
         metrics = asyncio.create_task(report(self._platform, self._plane), name="endpoint metrics")
         try:

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import secrets
+from pathlib import Path
 from time import perf_counter
 
 from clary.compute.hosting import errors, frames
@@ -18,9 +20,11 @@ from clary.compute.hosting.instance_log import InstanceLog, Sink
 from clary.compute.hosting.link import Link, Reception
 from clary.compute.hosting.variant import RESTART_PATIENCE_SECONDS, Variant
 from clary.compute.runner.fork_server import ForkServers
+from clary.core.errors import ServiceError
 from clary.core.identifiers import Scope
 from clary.core.service import Identity
 
+logger = logging.getLogger(__name__)
 MAX_BODY_BYTES = 6_291_456
 """`Body` of InvokeEndpoint in the service model."""
 MODEL_SECONDS = 60.0
@@ -56,8 +60,9 @@ class DataPlane:
         self._retired: list[RunningEndpoint] = []
         self._tasks: list[asyncio.Task[None]] = []
 
-    async def open(self) -> None:
-        await self._reception.open()
+    async def open(self, directory: Path) -> None:
+        """Be ready for workers, which connect to a socket in `directory`."""
+        await self._reception.open(directory)
         self._tasks = [asyncio.create_task(self._end_silent_workers()), asyncio.create_task(self._ship_logs())]
 
     async def close(self) -> None:
@@ -152,7 +157,13 @@ class DataPlane:
         while True:
             await asyncio.sleep(LOG_SECONDS)
             for instance in tuple(self._instances):
-                await instance.log.ship()
+                await self._ship(instance)
+
+    async def _ship(self, instance: Instance) -> None:
+        try:
+            await instance.log.ship()
+        except (OSError, ServiceError) as error:  # a full disk, for instance: the lines wait in the file
+            logger.warning("the log of instance %s cannot be shipped: %s", instance.id, error)
 
     async def _end_silent_workers(self) -> None:
         """Time out calls, and replace workers that answer nothing at all for as long as a call may take."""

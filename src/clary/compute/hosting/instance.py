@@ -72,9 +72,11 @@ class Instance:
                 await asyncio.wait_for(link.lost.wait(), DRAIN_SECONDS)
             link.close()
         await self._end_process()
-        await self.log.ship(ended=True)
-        await asyncio.to_thread(shutil.rmtree, self.directory, ignore_errors=True)
-        self.on_gone()
+        try:
+            await self.log.ship(ended=True)
+        finally:
+            await asyncio.to_thread(shutil.rmtree, self.directory, ignore_errors=True)
+            self.on_gone()
 
     async def _end_process(self) -> None:
         """A worker ends by itself when its link does; one that has not is killed."""
@@ -140,6 +142,8 @@ class Instance:
             return StartFailed(f"the model was not ready within {self._program.start_seconds:.0f} seconds")
         if isinstance(error, WorkerLost):
             return StartFailed("the worker process ended before it answered the ping")
+        if isinstance(error, OSError):  # no memory for another process, a full disk
+            return StartFailed(f"the worker process could not be started: {error}")
         return error
 
     async def _connected(self, greeting: asyncio.Future[Link]) -> Link:

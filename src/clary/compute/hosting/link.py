@@ -6,9 +6,9 @@ import asyncio
 import contextlib
 import logging
 import os
-import shutil
 import tempfile
 from collections.abc import Callable
+from pathlib import Path
 from typing import NamedTuple
 
 from clary.compute.hosting import frames
@@ -16,6 +16,8 @@ from clary.compute.hosting.errors import ModelTimedOut, WorkerLost
 from clary.compute.hosting.frames import Frame
 
 log = logging.getLogger(__name__)
+LONGEST_SOCKET_PATH = 100
+"""Bytes; systems allow a few more."""
 
 
 class StartFailed(Exception):
@@ -147,15 +149,21 @@ class Reception:
         self._server: asyncio.Server | None = None
         self.path = ""
 
-    async def open(self) -> None:
-        """Listen in a private directory: paths of Unix sockets must be short, and data directories may be deep."""
-        self.path = os.path.join(tempfile.mkdtemp(prefix="clary-"), "workers")
+    async def open(self, directory: Path) -> None:
+        """Listen in `directory`, or where the path of a Unix socket would be too long, in a private temporary one."""
+        path = directory / "workers.sock"
+        if len(os.fsencode(path)) > LONGEST_SOCKET_PATH:
+            path = Path(tempfile.mkdtemp(prefix="clary-")) / "workers.sock"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.unlink(missing_ok=True)  # of a server that was killed
+        self.path = str(path)
         self._server = await asyncio.get_running_loop().create_unix_server(lambda: Link(self._greeted), self.path)
+        path.chmod(0o600)
 
     def close(self) -> None:
         if self._server:
             self._server.close()
-            shutil.rmtree(os.path.dirname(self.path), ignore_errors=True)
+            Path(self.path).unlink(missing_ok=True)
 
     def expect(self, token: str) -> asyncio.Future[Link]:
         """The link of the worker that will present `token`. Cancel it when the worker is no longer wanted."""

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 
 from clary.compute.hosting.data_plane import DataPlane
 from clary.compute.hosting.endpoint import RunningEndpoint
+from clary.core.errors import ServiceError
 from clary.core.service import Platform
 from clary.storage.metric_points import MetricPoint, MetricPoints
 
+logger = logging.getLogger(__name__)
 NAMESPACE = "AWS/SageMaker"
 PERIOD_SECONDS = 60.0
 
@@ -29,7 +32,10 @@ async def report_now(platform: Platform, plane: DataPlane) -> None:
     timestamp = int(platform.clock.now() * 1000) - 1000
     for endpoint in (*plane.in_service(), *plane.take_retired()):
         if points := _points(endpoint, timestamp):
-            await metrics.put(endpoint.scope, NAMESPACE, points)
+            try:
+                await metrics.put(endpoint.scope, NAMESPACE, points)
+            except (OSError, ServiceError) as error:
+                logger.warning("the invocation metrics of a minute of endpoint %s are lost: %s", endpoint.name, error)
 
 
 def _points(endpoint: RunningEndpoint, timestamp: int) -> list[MetricPoint]:

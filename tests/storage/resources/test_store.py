@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Column, Integer, Table, insert, select
 
-from clary.core.errors import ValidationException
+from clary.core.errors import InternalFailure, ValidationException
 from clary.core.identifiers import Scope
 from clary.storage.resources import Duplicate, Missing, NewerFormat, ResourceStore, metadata
 
@@ -225,3 +225,22 @@ def test_the_database_of_a_newer_version_is_not_touched(tmp_path):
     with_store(tmp_path, age)
     with pytest.raises(NewerFormat, match="format 1000"):
         opened(tmp_path)
+
+
+def test_a_full_disk_fails_the_writes_that_do_not_fit_and_harms_nothing_else(tmp_path):
+    async def body(store):
+        await store.write(inserted("before"))
+        pages = await store.write(lambda tx: tx.connection.exec_driver_sql("PRAGMA page_count").scalar_one())
+        await store.write(lambda tx: tx.connection.exec_driver_sql(f"PRAGMA max_page_count = {pages + 2}"))
+        writes = [
+            store.write(lambda tx, n=n: tx.insert("job", HOME, f"n{n}", arn="", document={"x": "x" * 20_000}, created=1.0))
+            for n in range(3)
+        ]
+        for outcome in await asyncio.gather(*writes, return_exceptions=True):
+            assert isinstance(outcome, InternalFailure)
+            assert "full" in outcome.message
+        await store.write(lambda tx: tx.connection.exec_driver_sql("PRAGMA max_page_count = 1000000"))
+        await store.write(inserted("after"))
+        assert [job.name for job in store.every("job")] == ["after", "before"]
+
+    with_store(tmp_path, body)

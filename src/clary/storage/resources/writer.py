@@ -47,13 +47,14 @@ class Writer:
         return outcomes
 
     def _attempt(self, work: Work, topics: dict[str, None]) -> Outcome:
-        transaction = Transaction(self._connection)
+        transaction, savepoint = Transaction(self._connection), self._connection.begin_nested()
         try:
-            with self._connection.begin_nested():
-                result = work(transaction)
+            result = work(transaction)
+            savepoint.commit()
         except Exception as error:
             if not self._transaction_is_open():
                 raise  # a full disk makes SQLite roll back the neighbours' savepoints too
+            savepoint.rollback()
             return Outcome(error=_understandable(error))
         topics.update(dict.fromkeys(transaction.topics))
         return Outcome(result)

@@ -42,5 +42,5 @@ def _points(endpoint: RunningEndpoint, timestamp: int) -> list[MetricPoint]:
     points = []
     for variant in endpoint.variants.values():
         dimensions = {"EndpointName": endpoint.name, "VariantName": variant.name}
-        points += variant.counters.take(dimensions, timestamp, len(variant.instances))
+        points += variant.counters.take(dimensions, timestamp, variant.instance_count)
     return points

@@ -34,6 +34,8 @@ class Variant:
         self.weight = plan.weight
         self.program = plan.program
         self.instances: list[Instance] = []
+        self.instance_count = 0
+        """How many there were when it was last in service."""
         self.counters = Counters()
         self._new_instance = new_instance
         self._waiting_for_instance = 0
@@ -55,6 +57,7 @@ class Variant:
             raise (error.exceptions[0] if isinstance(error, ExceptionGroup) else error) from None
         spare = self.instances[count:]
         self.instances = [*self.instances[:count], *new]
+        self.instance_count = count
         self._up.set()
         await retire(spare)
 

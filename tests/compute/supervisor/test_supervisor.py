@@ -361,10 +361,11 @@ def test_a_key_that_would_leave_the_channel_fails_the_job(bench: Bench) -> None:
     uri = bench.put(a=b"1")
     bench.s3.put_object(Bucket=BUCKET, Key=f"{uri.split('/', 3)[3]}x/../../../up", Body=b"1")
     record = bench.run(show_input, channel("train", uri))
-    assert record["reason"].startswith("ClientError: the key of s3://")
+    assert record["reason"].startswith("ClientError: Data download failed: the key of s3://")
 
 
 def test_a_missing_output_bucket_fails_the_job(bench: Bench) -> None:
     record = bench.run(learn, OutputDataConfig={"S3OutputPath": "s3://no-such-bucket-here/out"})
     assert record["outcome"] == "Failed"
+    assert record["reason"].startswith("ClientError: Artifact upload failed: s3://no-such-bucket-here/out/")
     assert "NoSuchBucket" in record["reason"]

@@ -269,6 +269,16 @@ def test_members_that_the_service_demands(sagemaker: Any, member: str) -> None:
         ({"OutputDataConfig": {"S3OutputPath": "https://b/out"}}, "OutputDataConfig.S3OutputPath"),
         ({"HyperParameters": {"sagemaker_program": '"train.py"'}}, "script mode"),
         ({"AlgorithmSpecification": {"TrainingImage": "me/mine:1", "TrainingInputMode": "File"}}, "sagemaker-xgboost"),
+        (
+            {
+                "AlgorithmSpecification": {
+                    "TrainingImage": IMAGE,
+                    "TrainingInputMode": "File",
+                    "MetricDefinitions": [{"Name": "broken", "Regex": "("}],
+                }
+            },
+            "'broken' is not a regular expression",
+        ),
         ({"AlgorithmSpecification": {"TrainingInputMode": "File"}}, "algorithmSpecification.trainingImage"),
         ({"ResourceConfig": {"InstanceCount": 2, "InstanceType": "ml.m5.large", "VolumeSizeInGB": 1}}, "InstanceCount"),
         ({"ResourceConfig": {"InstanceCount": 0, "InstanceType": "ml.m5.large", "VolumeSizeInGB": 1}}, "at least 1"),

@@ -4,7 +4,7 @@
 
 | file | written by | content |
 |---|---|---|
-| `spec.json` | server, before the start | everything the supervisor must know, credentials included (mode 0600) |
+| `spec.json` | server, before the start | all the supervisor must know, credentials too (mode 0600); removed at the end |
 | `supervisor.lock` | supervisor | held while it lives (`lock.py`) |
 | `stop` | server | its existence asks the supervisor to stop |
 | `opt/ml/` | both | what an algorithm sees |

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import signal
 import time
 import traceback
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +32,15 @@ def run(argument: dict[str, Any]) -> None:
     signals = Signals.install()
     if lock.take(directory):
         Supervisor(directory, signals).run()
+
+
+@contextlib.contextmanager
+def _naming(step: str) -> Iterator[None]:
+    """Say in the reason of a failure which step it was."""
+    try:
+        yield
+    except JobError as error:
+        raise JobError(f"{step}: {error}") from error
 
 
 class Supervisor:
@@ -62,6 +73,7 @@ class Supervisor:
         self.record.ended = time.time()
         job_directory.write_json(self.directory / job_directory.EXIT, self.record.document())
         shutil.rmtree(self.opt_ml.data, ignore_errors=True)  # copies of what is in S3
+        (self.directory / job_directory.SPEC).unlink()  # it holds credentials
 
     def _train_and_upload(self) -> None:
         lay_out(self.opt_ml, self.spec)
@@ -69,7 +81,8 @@ class Supervisor:
         child = Child(self._argument())  # before the first thread; it imports while the data come
         try:
             self.journal.status("Downloading")
-            self._feed()
+            with _naming("Data download failed"):
+                self._feed()
             self.journal.status("Training")
             child.go()
             self.record.training_started = time.time()
@@ -80,7 +93,9 @@ class Supervisor:
         self.record.training_ended = time.time()
         self.record.exit_code = ending.code
         self._judge(ending, failures.kernel_kills() > kills)
-        self._upload()
+        if self.spec.is_first_host:
+            with _naming("Artifact upload failed"):
+                self._upload()
 
     def _argument(self) -> dict[str, Any]:
         return {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from clary.catalog import algorithms, training_status
@@ -84,6 +85,7 @@ class TrainingJobs:
         algorithm = _algorithm(request)
         _check_hosts(request["ResourceConfig"], algorithm)
         _check_max_runtime(request["StoppingCondition"])
+        _check_metrics(request["AlgorithmSpecification"].get("MetricDefinitions", []))
         channels.check(request.get("InputDataConfig", []))
         channels.bucket_and_key(request["OutputDataConfig"]["S3OutputPath"], "OutputDataConfig.S3OutputPath")
         self.platform.extensions["authorizer"].pass_role(ctx, request["RoleArn"], "sagemaker.amazonaws.com")
@@ -163,6 +165,17 @@ def _check_max_runtime(condition: dict[str, Any]) -> None:
         raise ValidationException(
             f"StoppingCondition.MaxRuntimeInSeconds must be at most {LONGEST_MAX_RUNTIME} (28 days); got {seconds}"
         )
+
+
+def _check_metrics(definitions: list[dict[str, str]]) -> None:
+    for definition in definitions:
+        try:
+            re.compile(definition["Regex"])
+        except re.error as error:
+            raise ValidationException(
+                f"AlgorithmSpecification.MetricDefinitions: the Regex of {definition['Name']!r} "
+                f"is not a regular expression: {error}"
+            ) from None
 
 
 def _complete(request: dict[str, Any], algorithm: Algorithm) -> dict[str, Any]:

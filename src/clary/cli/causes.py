@@ -8,6 +8,9 @@ from pathlib import Path
 from typing import Any
 
 FIXES = {
+    r"not a readable tar archive|UnsafeArchive": (
+        "ModelDataUrl must name a model.tar.gz, such as the ModelArtifacts.S3ModelArtifacts of a training job."
+    ),
     r"NoSuchBucket": "Create the bucket in this server (aws s3 mb), or mount a folder: clary bucket mount NAME DIR.",
     r"NoSuchKey|no objects|matches no": "Compare the channel's S3Uri with what is stored: aws s3 ls --recursive s3://BUCKET/PREFIX.",
     r"AccessDenied|not authorized|Could not assume role": (
@@ -16,8 +19,9 @@ FIXES = {
     r"MaxRuntime": "Raise StoppingCondition.MaxRuntimeInSeconds, or let the job do less.",
     r"[Mm]emory ran out|out of memory|MemoryError": "Use less data or a smaller model, or free memory on this machine.",
     r"No space left|disk is full": "Free disk space where the data directory lies; clary doctor says how much is left.",
+    r"[Ll]abel must|num_class": "Make the objective, num_class and the labels fit each other.",
     r"[Hh]yperparameter": 'Correct the hyperparameter that the cause names; values are strings, such as "100".',
-    r"could not convert|not a number|text cell|header": "Remove header lines and encode text columns as numbers, label first.",
+    r"could not convert|not a number|header row": "Remove header lines and encode text columns as numbers, label first.",
     r"ContentType|[Cc]ontent type": "Set the channel's ContentType to what its files are, for instance text/csv.",
     r"No module named|not installed": "Install what is missing: pip install 'clary[algorithms]'; see clary doctor.",
     r"supervisor .* lost": "The machine went down or the process was killed; create the job again under a new name.",
@@ -42,6 +46,8 @@ def place(description: dict[str, Any], record: dict[str, Any] | None) -> str:
     if calls := re.findall(r'File "(.+?)", line (\d+), in (\S+)', failure.get("traceback", "")):
         file, line, function = calls[-1]
         parts.append(f"{file}:{line} ({function})")
+    if "EndpointName" in description:
+        parts.append("while a worker was loading the model")
     return ", ".join(parts) or "not recorded"
 
 

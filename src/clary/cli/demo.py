@@ -177,6 +177,6 @@ def _steps() -> Iterator[Any]:
         with console.status(text):
             yield notes.append
         seconds = time.perf_counter() - began
-        console.print(f"[green]✓[/green] {text} [dim]{seconds:.2f} s[/dim]  {' '.join(notes)}", highlight=False)
+        console.print(f"[green]✓[/green] {text} [dim]{seconds:.2f} s[/dim]  {' '.join(notes)}", highlight=False, soft_wrap=True)
 
     yield step

@@ -87,7 +87,7 @@ def after_loss(state: dict[str, Any], attempt: int, now: float) -> dict[str, Any
 
 
 def after_end(state: dict[str, Any], end: Finish, now: float) -> dict[str, Any]:
-    """`state` of a finished job: last transition, times, metrics, artifacts, and the cause for `clary why`."""
+    """`state` of a finished job: last transition, times, metrics, artifacts and reason."""
     record = ExitRecord.parse(dict(end.record)) if end.record else ExitRecord(ended=now)
     message = f"{training_status.MESSAGES['Failed']}: {end.reason}" if end.reason else ""
     state = training_status.enter(state, end.secondary, now, message)
@@ -101,7 +101,7 @@ def after_end(state: dict[str, Any], end: Finish, now: float) -> dict[str, Any]:
         state |= {"ModelArtifacts": {"S3ModelArtifacts": record.artifact}}
     if end.reason:
         state |= {"FailureReason": end.reason}
-    return state | {"_failure": record.failure, "_exit_code": record.exit_code, "_artifact_bytes": record.artifact_bytes}
+    return state
 
 
 def _final_metrics(record: ExitRecord) -> list[dict[str, Any]]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 LONGEST_REASON = 1024
+_LONGEST_KEPT_LINE = 1000
 
 
 class JobError(Exception):
@@ -67,4 +68,4 @@ def kernel_kills() -> int:
 
 def for_why(failure: dict[str, str] | None, last_lines: list[str]) -> dict[str, Any]:
     """`exit.json`'s `failure`: exception type, message, traceback tail and the last lines of the log."""
-    return (failure or {}) | {"log": last_lines}
+    return (failure or {}) | {"log": [line[:_LONGEST_KEPT_LINE] for line in last_lines]}

@@ -36,7 +36,7 @@ def demo(
         import sklearn  # noqa: F401
         import xgboost  # noqa: F401
     except ImportError as error:
-        raise CommandError(f"the demo needs {error.name}: pip install 'clary[demo]'") from None
+        raise CommandError(f"the demo needs {error.name}, which is not installed: pip install 'clary[demo]'") from None
     data = Path(tempfile.mkdtemp(prefix="clary-demo-"))
     with _steps() as step, _server(data, step, keep) as server:
         _run(server, step)

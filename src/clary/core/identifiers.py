@@ -48,7 +48,7 @@ def random_id(length: int, alphabet: str = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567") -
 
 
 def access_key_id(prefix: str, account: str) -> str:
-    """A new access key id: `AKIA` (a user's key) or `ASIA` (a session's), then the account, then chance; as AWS, 20 characters."""
+    """A new access key id of 20 characters, as AWS's: `AKIA` (a user's) or `ASIA` (a session's), the account, then chance."""
     return prefix + base64.b32encode(int(account).to_bytes(5, "big")).decode() + random_id(8)
 
 

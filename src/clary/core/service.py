@@ -102,7 +102,7 @@ class Context:
 def operation(name: str, *, anonymous: bool = False) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Mark a method as the implementation of the API operation `name`.
 
-    `anonymous`: unsigned requests reach the method too, with `ctx.identity.kind == "anonymous"`; it must decide about them itself.
+    `anonymous`: unsigned requests reach the method too, with `ctx.identity.kind == "anonymous"`; it decides about them.
     """
 
     def mark(method: Callable[..., Any]) -> Callable[..., Any]:

@@ -88,7 +88,7 @@ class BlobStore:
 
     @contextmanager
     def keeping(self) -> Iterator[None]:
-        """Nothing is removed meanwhile, so that a backup finds the bytes of every object; removals are made up for at the end."""
+        """Nothing is removed meanwhile, so that a backup finds the bytes of every object; removals follow at the end."""
         self._keeping += 1
         try:
             yield

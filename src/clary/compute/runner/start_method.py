@@ -37,10 +37,14 @@ def spawn_command(target: str, argument: Any) -> list[str]:
 
 
 def environment() -> dict[str, str]:
-    """What a new process inherits: everything but AWS settings, so that no job ever holds or uses a real key."""
+    """What a new process inherits: everything but AWS settings, so that no job ever holds or uses a real key.
+
+    OpenMP threads (XGBoost's) are told not to spin long while they wait for each other: on a machine with one busy core more
+    than there are cores, 60 rounds took 7.8 s instead of 0.5 s. An idle machine shows no difference.
+    """
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     no_files = {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
-    return inherited | no_files | {"AWS_EC2_METADATA_DISABLED": "true"}
+    return {"GOMP_SPINCOUNT": "2000"} | inherited | no_files | {"AWS_EC2_METADATA_DISABLED": "true"}
 
 
 def die_with_parent(parent: int) -> None:

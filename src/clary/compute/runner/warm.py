@@ -41,12 +41,8 @@ RUNTIMES: dict[str, tuple[str, ...]] = {
 _HIDDEN = ("sklearn", "pandas")
 """XGBoost imports these where they are installed, for interfaces that no program here uses: 0.6 s and 65 MB."""
 
-SINGLE_THREADED = {"OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "GOMP_SPINCOUNT": "2000"}
-"""Set while importing: OpenBLAS otherwise starts its threads when it is loaded, and a fork copies only one thread.
-
-The last one is for XGBoost's threads, which otherwise spin while they wait for each other: on a machine with one busy core
-more than there are cores, 60 rounds took 7.8 s instead of 0.5 s. An idle machine shows no difference.
-"""
+SINGLE_THREADED = {"OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+"""Set while importing: OpenBLAS otherwise starts its threads when it is loaded, and a fork copies only one thread."""
 
 
 def main(runtime: str, descriptor: int) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import time
@@ -10,6 +9,8 @@ from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+import orjson
 
 from clary.compute.runner import job_directory
 
@@ -26,8 +27,7 @@ class LineFile:
         self._descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
 
     def append(self, entries: list[dict[str, Any]]) -> None:
-        data = "".join(json.dumps(entry, ensure_ascii=False) + "\n" for entry in entries).encode(errors="replace")
-        view = memoryview(data)
+        view = memoryview(b"".join(orjson.dumps(entry, option=orjson.OPT_APPEND_NEWLINE) for entry in entries))
         while view:
             view = view[os.write(self._descriptor, view) :]
 

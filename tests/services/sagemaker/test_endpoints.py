@@ -5,7 +5,7 @@ from collections import Counter
 
 import pytest
 from botocore.exceptions import ClientError
-from tests.hosting import IMAGE, Customer, archive, archive_of, predictions, rows, wait_for
+from tests.hosting import IMAGE, Customer, archive, archive_of, booster, csv, numbers, predictions, rows, wait_for
 
 ROW = rows(1)
 
@@ -40,6 +40,20 @@ def test_it_outlives_its_configuration_its_model_and_its_model_data(customer):
     customer.s3.delete_object(Bucket=customer.bucket, Key="short-lived/model.tar.gz")
     assert customer.predict("survivor", ROW) == predictions(ROW)
     customer.gone("survivor")
+
+
+def test_a_model_of_uncompressed_objects_is_served_and_transformed_with(customer):
+    customer.s3.put_object(Bucket=customer.bucket, Key="loose/xgboost-model", Body=bytes(booster().save_raw("ubj")))
+    source = {"S3Uri": f"s3://{customer.bucket}/loose/", "S3DataType": "S3Prefix", "CompressionType": "None"}
+    container = {"Image": IMAGE, "ModelDataSource": {"S3DataSource": source}}
+    customer.sagemaker.create_model(ModelName="loose", ExecutionRoleArn=customer.role, PrimaryContainer=container)
+    customer.deploy("from-loose", "loose")
+    assert customer.predict("from-loose", ROW) == predictions(ROW)
+    customer.gone("from-loose")
+    customer.s3.put_object(Bucket=customer.bucket, Key="in/a.csv", Body=csv(ROW))
+    customer.transform("with-loose", "in/a.csv", ModelName="loose")
+    assert customer.transformed("with-loose")["TransformJobStatus"] == "Completed"
+    assert numbers(customer.read("with-loose/a.csv.out")) == pytest.approx(predictions(ROW))
 
 
 @pytest.mark.parametrize(

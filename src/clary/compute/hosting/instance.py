@@ -40,7 +40,7 @@ class Program:
 
 
 class Instance:
-    """A place in a variant. `link` is set while its worker is in rotation; `up` tells those who wait for that."""
+    """A place in a variant. `link` is set while its worker is in rotation; `on_up` is called when one comes into it."""
 
     def __init__(self, program: Program, log: InstanceLog, reception: Reception, processes: ForkServers) -> None:
         self.id = log.file.parent.name
@@ -100,7 +100,7 @@ class Instance:
     async def _keep_running(self) -> None:
         while self.link:
             await self.link.lost.wait()
-            self.link = None
+            self.link, self.pid = None, 0
             logger.warning("the worker of instance %s ended; starting another", self.id)
             self._in_rotation(await self._start_until_up())
 
@@ -111,6 +111,7 @@ class Instance:
                 return await self._start_worker()
             except StartFailed as error:
                 logger.warning("instance %s: %s", self.id, error)
+                self.pid = 0  # it may soon be another process's
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -107,3 +108,5 @@ class _Reader:
             else:
                 async for piece in body:
                     await asyncio.to_thread(file.write, piece)
+            file.flush()
+            await asyncio.to_thread(os.fsync, file.fileno())  # the endpoint will rely on it when S3 no longer has it

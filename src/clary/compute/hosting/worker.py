@@ -40,8 +40,8 @@ def serve(argument: dict[str, Any]) -> None:
     connection.connect(argument["socket"])
     connection.sendall(frames.encode(0, frames.HELLO, {"token": argument["token"]}))
     threading.Thread(target=_exit_with_server, args=(connection,), daemon=True).start()
-    os.environ.update(argument["environment"])
     try:
+        os.environ.update(argument["environment"])
         model = _load(argument)
     except BaseException as error:
         traceback.print_exc()

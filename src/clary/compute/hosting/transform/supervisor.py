@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import time
 import traceback
@@ -43,6 +44,7 @@ def _supervise(directory: Path, signals: Signals) -> None:
         traceback.print_exc()
         record.outcome, record.reason = "Failed", f"InternalServerError: {type(error).__name__}: {error}"
         record.failure = failures.for_why(failures.describe(error), list(journal.last_lines))
+    shutil.rmtree(directory / "opt", ignore_errors=True)  # copies; what was made of them is in S3
     record.ended = record.training_ended = time.time()
     job_directory.write_json(directory / job_directory.EXIT, record.document())
 

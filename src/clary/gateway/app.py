@@ -66,6 +66,11 @@ class Gateway:
         """Load what requests need. The root key (id, secret) when this start made it."""
         return await self._keys.open(strict=self._platform.config.auth == "strict")
 
+    def forget_identities(self) -> None:
+        """IAM has changed: keys and policies are read anew."""
+        self._keys.forget()
+        self._authorizer.forget()
+
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         started, id_ = time.perf_counter(), request_id()
         request = _request_of(scope)

@@ -9,9 +9,11 @@ from typing import Any
 
 from clary.core.errors import ServiceError
 from clary.gateway.auth.chunks import ChunkSignatures
+from clary.gateway.auth.signature_v4 import EMPTY_SHA256, UNSIGNED
 from clary.gateway.aws_chunked import decode
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+_DIGESTS_OF_NOTHING = ("", UNSIGNED, EMPTY_SHA256)
 _HEX_SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 _SHORT_REST = 1024 * 1024
 """Bytes of an unwanted body that are worth reading to keep a connection."""
@@ -96,7 +98,7 @@ class StreamedBody:
         """All of it, at most `limit` bytes. Raises `RequestTooLarge`, before reading when the length is announced."""
         if self.length is not None and self.length > limit:
             raise RequestTooLarge(limit)
-        if self.length == 0 and not self._chunked and not self._digest:
+        if not self._unread and not self._chunked and self._digest in _DIGESTS_OF_NOTHING:
             return b""
         pieces: list[bytes] = []
         size = 0

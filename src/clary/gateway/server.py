@@ -31,6 +31,7 @@ from clary.core.service import Platform
 from clary.gateway.app import Gateway
 from clary.gateway.corked import CorkedProtocol
 from clary.gateway.data_directory import DataDirectory, DataDirectoryError
+from clary.services.iam.rows import CHANGED as IAM_CHANGED
 
 log = logging.getLogger("clary.server")
 
@@ -113,6 +114,7 @@ async def _serve(config: Config, directory: DataDirectory, ready: Callable[[dict
     loops = ControlLoops()
     async with open_platform(config, loops.wake) as platform:
         gateway = Gateway(platform)
+        loops.on(IAM_CHANGED, gateway.forget_identities)
         _show_root_key(await gateway.open())
         listeners, facts = await _listen(config, gateway)
         directory.announce(facts | {"token": gateway.administration.token})
@@ -230,12 +232,19 @@ class ControlLoops:
     def __init__(self) -> None:
         self._event_loop = asyncio.get_running_loop()
         self._loops: dict[str, Any] = {}
+        self._listeners: dict[str, Callable[[], None]] = {}
         self._tasks: list[asyncio.Task] = []
 
     def wake(self, topic: str) -> None:
         """Tell the loop `topic` to look again; from any thread. A topic without a loop is nobody's business."""
         if (loop := self._loops.get(topic)) is not None:
             self._event_loop.call_soon_threadsafe(loop.woken.set)
+        if (listener := self._listeners.get(topic)) is not None:
+            listener()
+
+    def on(self, topic: str, listener: Callable[[], None]) -> None:
+        """Call `listener` on the event loop whenever `topic` is woken."""
+        self._listeners[topic] = listener
 
     def start(self, platform: Platform) -> None:
         from clary.compute.control import LOOPS

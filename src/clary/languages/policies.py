@@ -111,7 +111,10 @@ class Statement:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
+    """`asks_context`: whether conditions or variables make the decision depend on more than action and resource."""
+
     statements: tuple[Statement, ...]
+    asks_context: bool
 
 
 def evaluate(policies: Iterable[Policy], question: Question) -> Decision:
@@ -178,7 +181,8 @@ def parse(document: str) -> Policy:
         statements = [statements]
     if not isinstance(statements, list) or not statements:
         raise MalformedPolicy("Statement must be an object or a list with at least one of them")
-    return Policy(tuple(_statement(one, version) for one in statements))
+    parsed = tuple(_statement(one, version) for one in statements)
+    return Policy(parsed, "${" in document or any(one.condition for one in parsed))
 
 
 _ELEMENTS = {

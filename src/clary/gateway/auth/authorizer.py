@@ -6,7 +6,8 @@ what a job will read).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from clary.core.errors import ServiceError, ValidationException
@@ -21,46 +22,63 @@ from clary.services.iam import effective
 from clary.services.iam.rows import find_role
 
 LONGEST_SESSION_SECONDS = 43200
+MOST_REMEMBERED = 1000
 _UNLIMITED = ("root", "service")
+
+Values = Mapping[str, tuple[str, ...]]
+"""Condition keys, in lower case, with their values."""
 
 
 class Authorizer:
-    """Decides with the documents that IAM holds now; nothing is cached but parsed documents."""
+    """Decides with the policies that IAM holds now. They are remembered until IAM changes anything (`forget`)."""
 
     def __init__(self, platform: Platform):
         self._platform = platform
         self._strict = platform.config.auth == "strict"
+        self._remembered: dict[str, list[Policy]] = {}
+
+    def forget(self) -> None:
+        self._remembered.clear()
 
     def authorize(self, ctx: Context, request: dict[str, Any]) -> None:
         """Raises AccessDenied when the caller's policies do not allow the operation of `ctx` on what `request` names."""
         if self._strict and ctx.identity.kind not in (*_UNLIMITED, "anonymous"):
             for action, resource in needs_of(ctx, request):
-                self._require(ctx, action, resource, context_of(ctx, request, resource))
+                self._require(ctx, action, resource, partial(context_of, ctx, request, resource))
 
     def check(self, ctx: Context, action: str, resource: str) -> None:
         """Raises AccessDenied unless the caller may do `action` on the resource with this ARN."""
         if self._strict:
-            self._require(ctx, action, resource, context_of(ctx, {}, resource))
+            self._require(ctx, action, resource, partial(context_of, ctx, {}, resource))
 
-    def _require(self, ctx: Context, action: str, resource: str, context: Mapping[str, tuple[str, ...]]) -> None:
-        decision = self._decide(ctx.identity, Question(action, resource, context))
+    def _require(self, ctx: Context, action: str, resource: str, context: Callable[[], Values]) -> None:
+        decision = self._decide(ctx.identity, action, resource, context)
         if decision is not Decision.ALLOWED:
             raise denied(ctx, action, resource, decision)
 
-    def _decide(self, identity: Identity, question: Question) -> Decision:
+    def _decide(self, identity: Identity, action: str, resource: str, context: Callable[[], Values]) -> Decision:
         if identity.kind in _UNLIMITED:
             return Decision.ALLOWED
-        return evaluate(self._policies_of(identity), question)
+        policies = self._policies_of(identity)
+        known = context() if any(policy.asks_context for policy in policies) else {}
+        return evaluate(policies, Question(action, resource, known))
 
     def _policies_of(self, identity: Identity) -> list[Policy]:
         """The identity policies of a user or of the role of a session; none for anybody else."""
+        principal = identity.role_arn or identity.arn
+        found = self._remembered.get(principal)
+        if found is None:
+            found = [parse(source.document) for source in self._sources_of(identity)]
+            if len(self._remembered) >= MOST_REMEMBERED:
+                self.forget()
+            self._remembered[principal] = found
+        return found
+
+    def _sources_of(self, identity: Identity) -> list[effective.Source]:
         store = self._platform.resources
-        sources: list[effective.Source] = []
         if identity.kind == "user":
-            sources = effective.sources_of_user(store, identity.account, identity.arn.rpartition("/")[2])
-        elif identity.kind == "role":
-            sources = effective.sources_of_role(store, *split_role_arn(identity.role_arn))
-        return [parse(source.document) for source in sources]
+            return effective.sources_of_user(store, identity.account, identity.arn.rpartition("/")[2])
+        return effective.sources_of_role(store, *split_role_arn(identity.role_arn)) if identity.kind == "role" else []
 
     def pass_role(self, ctx: Context, role_arn: str, service_principal: str) -> None:
         """Whether a service may be given this role.
@@ -80,7 +98,7 @@ class Authorizer:
             )
         if self._strict:
             passed = context_of(ctx, {}, role_arn) | {"iam:passedtoservice": (service_principal,)}
-            self._require(ctx, "iam:PassRole", role_arn, passed)
+            self._require(ctx, "iam:PassRole", role_arn, lambda: passed)
 
     def assume_role(self, ctx: Context, role_arn: str, external_id: str | None) -> int:
         """Whether the caller may assume the role; returns the longest session in seconds. Raises AccessDenied."""
@@ -96,9 +114,7 @@ class Authorizer:
             raise denied(ctx, "sts:AssumeRole", role_arn, Decision.IMPLICIT_DENY)
         return longest
 
-    def _trusted(
-        self, identity: Identity, role: dict[str, Any], role_arn: str, account: str, context: Mapping[str, tuple[str, ...]]
-    ) -> bool:
+    def _trusted(self, identity: Identity, role: dict[str, Any], role_arn: str, account: str, context: Values) -> bool:
         """A trust policy that names the caller is enough within the account; one that trusts an account leaves the rest to
         the caller's own policies. A root user cannot assume roles but by the account's trust."""
         trust = parse(role["AssumeRolePolicyDocument"])
@@ -106,7 +122,7 @@ class Authorizer:
         everybody = {"AWS": direct | whole}
         if evaluate([trust], Question("sts:AssumeRole", "*", context, everybody)) is not Decision.ALLOWED:
             return False
-        own = self._decide(identity, Question("sts:AssumeRole", role_arn, context))
+        own = self._decide(identity, "sts:AssumeRole", role_arn, lambda: context)
         if own is Decision.ALLOWED:
             return True
         named = evaluate([trust], Question("sts:AssumeRole", "*", context, {"AWS": direct})) is Decision.ALLOWED

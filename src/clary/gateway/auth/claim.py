@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from clary.core.errors import ServiceError
 from clary.gateway.auth.refusals import Reason, refusal
@@ -46,6 +47,7 @@ class Claim:
         return f"{self.date}/{self.region}/{self.service}/aws4_request"
 
 
+@lru_cache(maxsize=1024)
 def parse_amz_date(text: str) -> datetime:
     """`20260102T030405Z`. Raises `AuthenticationFailed`."""
     try:

@@ -50,6 +50,7 @@ class Keys:
     def __init__(self, resources: ResourceStore):
         self._resources = resources
         self._server_key = b""
+        self._remembered: dict[str, Credential] = {}
         self._session = lru_cache(maxsize=4096)(self._read_token)
 
     async def open(self, *, strict: bool) -> tuple[str, str] | None:
@@ -80,6 +81,16 @@ class Keys:
             return self._find_session(access_key, token)
         if not _ISSUED.fullmatch(access_key):
             return None
+        known = self._remembered.get(access_key)
+        if known is None and (known := self._find_access_key(access_key)) is not None:
+            self._remembered[access_key] = known
+        return known
+
+    def forget(self) -> None:
+        """Access keys or their owners may have changed."""
+        self._remembered.clear()
+
+    def _find_access_key(self, access_key: str) -> Credential | None:
         row = self._resources.get(ACCESS_KEY, NOWHERE, access_key)
         if row is None or row.status != "Active":
             return None

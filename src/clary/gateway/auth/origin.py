@@ -19,6 +19,7 @@ from clary.core.errors import ServiceError
 from clary.gateway.wire.directory import BY_HOST
 
 _AWS = re.compile(r"(.+)\.amazonaws\.com(\.cn)?")
+_HOST = re.compile(r"(?:([a-z0-9._-]+)|\[([0-9a-f:.]+)\])(?::\d{1,5})?")
 _REGION = re.compile(r"\.[a-z]{2}(-[a-z]+)+-\d")
 
 
@@ -69,10 +70,8 @@ class Origins:
 
 def name_of(host: str) -> str:
     """The name in a Host header: lower-case, without port and brackets; empty when it is none."""
-    try:
-        return (urlsplit(f"//{host}").hostname or "").rstrip(".")
-    except ValueError:
-        return ""
+    match = _HOST.fullmatch(host.lower())
+    return (match[1] or match[2]).rstrip(".") if match else ""
 
 
 def is_service_endpoint(name: str) -> bool:

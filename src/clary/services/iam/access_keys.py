@@ -10,7 +10,7 @@ from clary.core.service import Context, Platform, operation
 from clary.services.iam import listing
 from clary.services.iam.errors import InvalidInput, LimitExceeded, NoSuchEntity
 from clary.services.iam.holders import find
-from clary.services.iam.rows import ACCESS_KEY, NOWHERE, USER, insert_access_key
+from clary.services.iam.rows import ACCESS_KEY, NOWHERE, USER, insert_access_key, write
 from clary.storage.resources import Resource, Transaction
 
 MOST_KEYS = 2
@@ -31,7 +31,7 @@ class AccessKeys:
             self._set_keys(transaction, user, [*user.state["AccessKeys"], key])
             return insert_access_key(transaction, ctx.account, name, key, secret, self._platform.clock.now())
 
-        row = await self._platform.resources.write(work)
+        row = await write(self._platform, work)
         return {"AccessKey": _describe(row) | {"SecretAccessKey": secret}}
 
     @operation("ListAccessKeys")
@@ -50,7 +50,7 @@ class AccessKeys:
             row = _find(transaction, ctx, request)
             transaction.update(row, status=request["Status"], modified=self._platform.clock.now())
 
-        await self._platform.resources.write(work)
+        await write(self._platform, work)
 
     @operation("DeleteAccessKey")
     async def delete_access_key(self, ctx: Context, request: dict[str, Any]) -> None:
@@ -60,7 +60,7 @@ class AccessKeys:
             self._set_keys(transaction, user, [key for key in user.state["AccessKeys"] if key != row.name])
             transaction.delete(row)
 
-        await self._platform.resources.write(work)
+        await write(self._platform, work)
 
     def _set_keys(self, transaction: Transaction, user: Resource, keys: list[str]) -> None:
         transaction.update(user, state=user.state | {"AccessKeys": keys}, modified=self._platform.clock.now())

@@ -10,7 +10,7 @@ from clary.services.iam.access_keys import MOST_KEYS
 from clary.services.iam.errors import EntityAlreadyExists, NoSuchEntity
 from clary.services.iam.holders import MOST_ATTACHED
 from clary.services.iam.policies import MOST_VERSIONS
-from clary.services.iam.rows import GROUP, INSTANCE_PROFILE, NOWHERE, POLICY, ROLE, USER, home
+from clary.services.iam.rows import GROUP, INSTANCE_PROFILE, NOWHERE, POLICY, ROLE, USER, home, write
 from clary.storage.resources import Duplicate, Transaction
 
 ALIAS = "iam-account-alias"
@@ -47,7 +47,7 @@ class Account:
             transaction.insert(ALIAS, home(ctx.account), "alias", arn=arn, document={"AccountAlias": alias}, created=now)
 
         try:
-            await self._platform.resources.write(work)
+            await write(self._platform, work)
         except Duplicate:
             raise EntityAlreadyExists(f"The account alias {alias} already exists.") from None
 
@@ -59,7 +59,7 @@ class Account:
                 raise NoSuchEntity(f"The account alias {request['AccountAlias']} cannot be found.")
             self._remove(transaction, ctx, request["AccountAlias"])
 
-        await self._platform.resources.write(work)
+        await write(self._platform, work)
 
     def _remove(self, transaction: Transaction, ctx: Context, alias: str) -> None:
         for scope, name in ((NOWHERE, alias), (home(ctx.account), "alias")):

@@ -9,7 +9,7 @@ from clary.core.service import Context, operation
 from clary.services.iam import listing, users
 from clary.services.iam.errors import DeleteConflict, EntityAlreadyExists, NoSuchEntity
 from clary.services.iam.holders import Holder, find
-from clary.services.iam.rows import GROUP, USER, home
+from clary.services.iam.rows import GROUP, USER, home, write
 from clary.storage.resources import Duplicate, Resource, Transaction
 
 
@@ -21,7 +21,8 @@ class Groups(Holder):
     async def create_group(self, ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
         name, path = request["GroupName"], request.get("Path", "/")
         try:
-            group = await self._platform.resources.write(
+            group = await write(
+                self._platform,
                 lambda transaction: transaction.insert(
                     GROUP,
                     home(ctx.account),
@@ -30,7 +31,7 @@ class Groups(Holder):
                     document={"GroupName": name, "Path": path},
                     state={"GroupId": "AGPA" + random_id(17), "Inline": {}, "Attached": []},
                     created=self._platform.clock.now(),
-                )
+                ),
             )
         except Duplicate:
             raise EntityAlreadyExists(f"Group with name {name} already exists.") from None
@@ -54,7 +55,7 @@ class Groups(Holder):
             raise DeleteConflict("Cannot delete entity, must detach and delete all policies first.")
         if _members(ctx, group.name):
             raise DeleteConflict("Cannot delete entity, must remove users from group first.")
-        await self._platform.resources.write(lambda transaction: transaction.delete(group))
+        await write(self._platform, lambda transaction: transaction.delete(group))
 
     @operation("AddUserToGroup")
     async def add_user_to_group(self, ctx: Context, request: dict[str, Any]) -> None:
@@ -65,7 +66,7 @@ class Groups(Holder):
             user = find(transaction, USER, ctx.account, request["UserName"])
             self._set_groups(transaction, user, sorted({*user.state["Groups"], group}))
 
-        await self._platform.resources.write(work)
+        await write(self._platform, work)
 
     @operation("RemoveUserFromGroup")
     async def remove_user_from_group(self, ctx: Context, request: dict[str, Any]) -> None:
@@ -77,7 +78,7 @@ class Groups(Holder):
                 raise NoSuchEntity(f"The user {user.name} is not in the group {group}.")
             self._set_groups(transaction, user, [one for one in user.state["Groups"] if one != group])
 
-        await self._platform.resources.write(work)
+        await write(self._platform, work)
 
     def _set_groups(self, transaction: Transaction, user: Resource, groups: list[str]) -> None:
         transaction.update(user, state=user.state | {"Groups": groups}, modified=self._platform.clock.now())

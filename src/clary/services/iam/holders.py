@@ -9,7 +9,7 @@ from clary.core.service import Context, Platform
 from clary.services.iam import listing, managed
 from clary.services.iam.documents import check_identity_policy, encoded
 from clary.services.iam.errors import LimitExceeded, NoSuchEntity
-from clary.services.iam.rows import GROUP, POLICY, ROLE, USER, default_role, find_role, home
+from clary.services.iam.rows import GROUP, POLICY, ROLE, USER, default_role, find_role, home, write
 from clary.storage.resources import Resource, ResourceStore, Transaction
 
 MOST_ATTACHED = 20
@@ -58,7 +58,7 @@ class Holder:
             holder = stored(transaction, self.kind, ctx.account, request[self.member])
             transaction.update(holder, state=holder.state | new_state(holder.state), modified=self._platform.clock.now())
 
-        await self._platform.resources.write(work)
+        await write(self._platform, work)
 
     async def put_inline(self, ctx: Context, request: dict[str, Any]) -> None:
         name, document = request["PolicyName"], check_identity_policy(request["PolicyDocument"])
@@ -121,11 +121,11 @@ class Holder:
             holder = stored(transaction, self.kind, ctx.account, request[self.member])
             transaction.set_tags(holder.arn, tag_values(request))
 
-        await self._platform.resources.write(work)
+        await write(self._platform, work)
 
     async def untag(self, ctx: Context, request: dict[str, Any]) -> None:
         holder = self.found(ctx, request)
-        await self._platform.resources.write(lambda transaction: transaction.remove_tags(holder.arn, request["TagKeys"]))
+        await write(self._platform, lambda transaction: transaction.remove_tags(holder.arn, request["TagKeys"]))
 
     def list_tags(self, ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
         tags, paging = listing.page(tag_list(ctx, self.found(ctx, request).arn), request, lambda tag: tag["Key"])

@@ -9,7 +9,7 @@ from clary.core.service import Context, Platform, operation
 from clary.services.iam import listing, roles
 from clary.services.iam.errors import DeleteConflict, EntityAlreadyExists, LimitExceeded, NoSuchEntity
 from clary.services.iam.holders import find, tag_list, tag_values
-from clary.services.iam.rows import INSTANCE_PROFILE, ROLE, home
+from clary.services.iam.rows import INSTANCE_PROFILE, ROLE, home, write
 from clary.storage.resources import Duplicate, Resource, ResourceStore, Transaction
 
 
@@ -21,7 +21,8 @@ class InstanceProfiles:
     async def create_instance_profile(self, ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
         name, path = request["InstanceProfileName"], request.get("Path", "/")
         try:
-            row = await self._platform.resources.write(
+            row = await write(
+                self._platform,
                 lambda transaction: transaction.insert(
                     INSTANCE_PROFILE,
                     home(ctx.account),
@@ -31,7 +32,7 @@ class InstanceProfiles:
                     state={"InstanceProfileId": "AIPA" + random_id(17), "Roles": []},
                     tags=tag_values(request),
                     created=self._platform.clock.now(),
-                )
+                ),
             )
         except Duplicate:
             raise EntityAlreadyExists(f"Instance Profile {name} already exists.") from None
@@ -63,7 +64,7 @@ class InstanceProfiles:
                 raise DeleteConflict("Cannot delete entity, must remove roles from instance profile first.")
             transaction.delete(row)
 
-        await self._platform.resources.write(work)
+        await write(self._platform, work)
 
     @operation("AddRoleToInstanceProfile")
     async def add_role_to_instance_profile(self, ctx: Context, request: dict[str, Any]) -> None:
@@ -74,7 +75,7 @@ class InstanceProfiles:
                 raise LimitExceeded("Cannot exceed quota for InstanceSessionsPerInstanceProfile: 1")
             self._set_roles(transaction, row, [role.name])
 
-        await self._platform.resources.write(work)
+        await write(self._platform, work)
 
     @operation("RemoveRoleFromInstanceProfile")
     async def remove_role_from_instance_profile(self, ctx: Context, request: dict[str, Any]) -> None:
@@ -84,7 +85,7 @@ class InstanceProfiles:
                 raise NoSuchEntity(f"The role {request['RoleName']} is not in the instance profile {row.name}.")
             self._set_roles(transaction, row, [])
 
-        await self._platform.resources.write(work)
+        await write(self._platform, work)
 
     def _set_roles(self, transaction: Transaction, row: Resource, names: list[str]) -> None:
         transaction.update(row, state=row.state | {"Roles": names}, modified=self._platform.clock.now())

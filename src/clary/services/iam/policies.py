@@ -10,7 +10,7 @@ from clary.services.iam import listing, managed
 from clary.services.iam.documents import check_identity_policy, encoded
 from clary.services.iam.errors import DeleteConflict, EntityAlreadyExists, LimitExceeded, NoSuchEntity
 from clary.services.iam.holders import tag_list, tag_values
-from clary.services.iam.rows import GROUP, POLICY, ROLE, USER, default_role, home
+from clary.services.iam.rows import GROUP, POLICY, ROLE, USER, default_role, home, write
 from clary.storage.resources import Duplicate, Resource, Transaction
 
 MOST_VERSIONS = 5
@@ -29,7 +29,8 @@ class ManagedPolicies:
         document = {"PolicyName": name, "Path": path, "Description": request.get("Description", "")}
         arn = f"arn:aws:iam::{ctx.account}:policy{path}{name}"
         try:
-            row = await self._platform.resources.write(
+            row = await write(
+                self._platform,
                 lambda transaction: transaction.insert(
                     POLICY,
                     home(ctx.account),
@@ -39,7 +40,7 @@ class ManagedPolicies:
                     state=state,
                     tags=tag_values(request),
                     created=now,
-                )
+                ),
             )
         except Duplicate:
             raise EntityAlreadyExists(f"A policy called {name} already exists. Duplicate names are not allowed.") from None
@@ -76,7 +77,7 @@ class ManagedPolicies:
             raise DeleteConflict("This policy has more than one version. Delete all but the default version first.")
         if _holders(ctx, row.arn):
             raise DeleteConflict("Cannot delete a policy attached to entities.")
-        await self._platform.resources.write(lambda transaction: transaction.delete(row))
+        await write(self._platform, lambda transaction: transaction.delete(row))
 
     @operation("CreatePolicyVersion")
     async def create_policy_version(self, ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
@@ -93,7 +94,7 @@ class ManagedPolicies:
             state |= {"Default": version_id} if request.get("SetAsDefault") else {}
             return transaction.update(row, state=state, modified=now)
 
-        row = await self._platform.resources.write(work)
+        row = await write(self._platform, work)
         return {"PolicyVersion": _version(row, row.state["Versions"][-1], document=False)}
 
     @operation("GetPolicyVersion")
@@ -125,7 +126,7 @@ class ManagedPolicies:
             state = row.state | {"Versions": [version for version in row.state["Versions"] if version != gone]}
             transaction.update(row, state=state, modified=self._platform.clock.now())
 
-        await self._platform.resources.write(work)
+        await write(self._platform, work)
 
     @operation("SetDefaultPolicyVersion")
     async def set_default_policy_version(self, ctx: Context, request: dict[str, Any]) -> None:
@@ -136,7 +137,7 @@ class ManagedPolicies:
             state = row.state | {"Default": _named(row, request["VersionId"])["VersionId"]}
             transaction.update(row, state=state, modified=self._platform.clock.now())
 
-        await self._platform.resources.write(work)
+        await write(self._platform, work)
 
     @operation("ListEntitiesForPolicy")
     def list_entities_for_policy(self, ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
@@ -152,12 +153,12 @@ class ManagedPolicies:
     @operation("TagPolicy")
     async def tag_policy(self, ctx: Context, request: dict[str, Any]) -> None:
         arn = self._found(ctx, request["PolicyArn"]).arn
-        await self._platform.resources.write(lambda transaction: transaction.set_tags(arn, tag_values(request)))
+        await write(self._platform, lambda transaction: transaction.set_tags(arn, tag_values(request)))
 
     @operation("UntagPolicy")
     async def untag_policy(self, ctx: Context, request: dict[str, Any]) -> None:
         arn = self._found(ctx, request["PolicyArn"]).arn
-        await self._platform.resources.write(lambda transaction: transaction.remove_tags(arn, request["TagKeys"]))
+        await write(self._platform, lambda transaction: transaction.remove_tags(arn, request["TagKeys"]))
 
     @operation("ListPolicyTags")
     def list_policy_tags(self, ctx: Context, request: dict[str, Any]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from clary.services.iam import listing
 from clary.services.iam.documents import check_trust_policy, encoded
 from clary.services.iam.errors import DeleteConflict, EntityAlreadyExists, InvalidInput, UnmodifiableEntity
 from clary.services.iam.holders import Holder, find, stored, tag_list, tag_values
-from clary.services.iam.rows import DEFAULT_ROLE, INSTANCE_PROFILE, ROLE, default_role, find_role, home
+from clary.services.iam.rows import DEFAULT_ROLE, INSTANCE_PROFILE, ROLE, default_role, find_role, home, write
 from clary.storage.resources import Resource, Transaction
 
 DEFAULT_SESSION_SECONDS = 3600
@@ -68,7 +68,7 @@ class Roles(Holder):
                 created=self._platform.clock.now(),
             )
 
-        return await self._platform.resources.write(work)
+        return await write(self._platform, work)
 
     @operation("GetRole")
     def get_role(self, ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
@@ -99,7 +99,7 @@ class Roles(Holder):
             role = stored(transaction, ROLE, ctx.account, request["RoleName"])
             return transaction.update(role, document=role.document | changed, modified=self._platform.clock.now())
 
-        return await self._platform.resources.write(work)
+        return await write(self._platform, work)
 
     @operation("DeleteRole")
     async def delete_role(self, ctx: Context, request: dict[str, Any]) -> None:
@@ -118,7 +118,7 @@ class Roles(Holder):
                 raise DeleteConflict("Cannot delete entity, must remove roles from instance profile first.")
             transaction.delete(role)
 
-        await self._platform.resources.write(work)
+        await write(self._platform, work)
 
     @operation("PutRolePolicy")
     async def put_role_policy(self, ctx: Context, request: dict[str, Any]) -> None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
 
 from clary.core.identifiers import Scope, derived_id
 from clary.storage.resources import Resource
 
 if TYPE_CHECKING:
+    from clary.core.service import Platform
     from clary.storage.resources import ResourceStore, Transaction
+
+T = TypeVar("T")
 
 USER = "iam-user"
 GROUP = "iam-group"
@@ -17,6 +21,8 @@ POLICY = "iam-policy"
 INSTANCE_PROFILE = "iam-instance-profile"
 ACCESS_KEY = "iam-access-key"
 
+CHANGED = "iam"
+"""The topic that IAM's writes wake."""
 NOWHERE = Scope("", "")
 """The scope of access keys, which are looked up before the account is known."""
 
@@ -24,6 +30,16 @@ DEFAULT_ROLE = "ClaryExecutionRole"
 """A role that every account has without creating it, so that SDKs find an execution role."""
 _DEFAULT_TRUST = """{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole", "Principal":
  {"Service": ["sagemaker.amazonaws.com", "glue.amazonaws.com", "lambda.amazonaws.com", "states.amazonaws.com"]}}]}"""
+
+
+async def write(platform: Platform, work: Callable[[Transaction], T]) -> T:
+    """Write rows of IAM, and have the gateway forget what it remembers of keys and policies, before the caller hears of it."""
+
+    def marked(transaction: Transaction) -> T:
+        transaction.wake(CHANGED)
+        return work(transaction)
+
+    return await platform.resources.write(marked)
 
 
 def home(account: str) -> Scope:

@@ -10,7 +10,7 @@ from clary.core.service import Context, operation
 from clary.services.iam import listing
 from clary.services.iam.errors import DeleteConflict, EntityAlreadyExists
 from clary.services.iam.holders import Holder, find, tag_list, tag_values
-from clary.services.iam.rows import USER, home
+from clary.services.iam.rows import USER, home, write
 from clary.storage.resources import Duplicate, Resource, Transaction
 
 
@@ -24,7 +24,8 @@ class Users(Holder):
         name, path = request["UserName"], request.get("Path", "/")
         state = {"UserId": "AIDA" + random_id(17), "Inline": {}, "Attached": [], "Groups": [], "AccessKeys": []}
         try:
-            user = await self._platform.resources.write(
+            user = await write(
+                self._platform,
                 lambda transaction: transaction.insert(
                     USER,
                     home(ctx.account),
@@ -34,7 +35,7 @@ class Users(Holder):
                     state=state,
                     tags=tag_values(request),
                     created=self._platform.clock.now(),
-                )
+                ),
             )
         except Duplicate:
             raise EntityAlreadyExists(f"User with name {name} already exists.") from None
@@ -68,7 +69,7 @@ class Users(Holder):
                 raise DeleteConflict("Cannot delete entity, must remove user from groups first.")
             transaction.delete(user)
 
-        await self._platform.resources.write(work)
+        await write(self._platform, work)
 
     @operation("PutUserPolicy")
     async def put_user_policy(self, ctx: Context, request: dict[str, Any]) -> None:

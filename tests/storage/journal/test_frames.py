@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clary.storage.journal.frames import decode_block, encode_block, encode_records, frame, frames, records_of
+from clary.storage.journal import frames as frames_module
+from clary.storage.journal.frames import decode_block, encode_blocks, encode_records, frame, frames, records_of
 
 RECORDS = st.lists(st.tuples(st.integers(-(2**63), 2**63 - 1), st.binary(max_size=40)), max_size=8)
 
 
-@given(first=st.integers(0, 2**64 - 100), records=RECORDS, cursor=st.none() | st.text())
-def test_a_block_holds_its_records_and_cursor(first, records, cursor):
-    body = encode_block(first, encode_records(records), cursor)
-    block = decode_block(body)
-    read = list(records_of(body, block))
-    assert [(record.timestamp, record.payload) for record in read] == records
-    assert [record.offset for record in read] == list(range(first, first + len(records)))
-    assert (block.cursor, block.end) == (cursor, first + len(records))
-    if records:
-        assert (block.oldest, block.newest) == (min(records)[0], max(records)[0])
+@given(first=st.integers(0, 2**62), records=RECORDS, cursor=st.none() | st.text(), block_bytes=st.integers(1, 200))
+def test_blocks_hold_the_records_and_the_cursor_of_an_append(first, records, cursor, block_bytes):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(frames_module, "BLOCK_BYTES", block_bytes)
+        bodies = encode_blocks(first, encode_records(records), cursor)
+    blocks = [decode_block(body) for body in bodies]
+    read = [list(records_of(body, block)) for body, block in zip(bodies, blocks, strict=True)]
+    assert [(record.timestamp, record.payload) for part in read for record in part] == records
+    assert [record.offset for part in read for record in part] == list(range(first, first + len(records)))
+    assert [block.cursor for block in blocks] == [None] * (len(blocks) - 1) + [cursor]
+    for block, part in zip(blocks, read, strict=True):
+        times = [record.timestamp for record in part] or [0]
+        assert (block.oldest, block.newest, block.end) == (min(times), max(times), block.first + len(part))
+        assert len(part) <= 1 or sum(12 + len(record.payload) for record in part) <= block_bytes
 
 
 @given(bodies=st.lists(st.binary(min_size=1, max_size=30), max_size=6), data=st.data())

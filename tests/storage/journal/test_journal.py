@@ -94,6 +94,7 @@ def small_segments(monkeypatch):
     """Many segments, runs and commit log files with little data."""
     monkeypatch.setattr(streams, "SEGMENT_BYTES", 200)
     monkeypatch.setattr("clary.storage.journal.segments.RUN_BYTES", 60)
+    monkeypatch.setattr("clary.storage.journal.frames.BLOCK_BYTES", 40)
     monkeypatch.setattr(journal, "CHECKPOINT_BYTES", 500)
     monkeypatch.setattr(journal, "OPEN_STREAMS", 2)
 

@@ -4,14 +4,14 @@ An append is first written and synced here, then written to its segment files wi
 file has grown, the segments it stands for are synced in the background and the file is removed. At open, what the
 remaining files hold and the segments lack is applied again.
 
-    entry   a frame whose body is: u16 length of the stream's name, name, body of a BLOCK or STATE, or nothing for a delete
+    entry   a frame whose body is: u16 length of the stream's name, name, the frames that the change appends; none for a delete
 """
 
 from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from clary.storage.disk import fsync_directory
@@ -20,18 +20,18 @@ from clary.storage.journal.frames import frame, frames
 _NAME = struct.Struct("<H")
 
 
-def entry(stream: str, body: bytes = b"") -> bytes:
-    """A framed entry: `body` is appended to `stream`; without one the stream is deleted."""
+def entry(stream: str, bodies: Sequence[bytes] = ()) -> bytes:
+    """A framed entry: `bodies` are appended to `stream`, together or not at all; without any the stream is deleted."""
     name = stream.encode()
-    return frame(_NAME.pack(len(name)) + name + body)
+    return frame(_NAME.pack(len(name)) + name + b"".join(map(frame, bodies)))
 
 
-def entries(path: Path) -> Iterator[tuple[str, bytes]]:
-    """`(stream, body)` of each whole entry of a log file."""
+def entries(path: Path) -> Iterator[tuple[str, list[bytes]]]:
+    """`(stream, bodies)` of each whole entry of a log file."""
     for _, _, data in frames(path.read_bytes()):
         (length,) = _NAME.unpack_from(data)
         names_end = _NAME.size + length
-        yield str(data[_NAME.size : names_end], "utf-8"), bytes(data[names_end:])
+        yield str(data[_NAME.size : names_end], "utf-8"), [bytes(body) for _, _, body in frames(bytes(data[names_end:]))]
 
 
 class CommitLog:

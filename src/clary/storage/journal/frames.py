@@ -7,7 +7,7 @@
       STATE  JSON: stream, base, start, cursor
       INDEX  i64 position, first offset, oldest ms, newest ms of each run, u32 length of the frame: how a sealed file ends
 
-One append is one block, so its records and its cursor are kept or lost together. All numbers are little-endian.
+An append is one block, or several of about `BLOCK_BYTES` of which the last has the cursor. All numbers are little-endian.
 """
 
 from __future__ import annotations
@@ -16,11 +16,14 @@ import struct
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import NamedTuple
 
 import orjson
 
 BLOCK, STATE, INDEX = 1, 2, 3
+BLOCK_BYTES = 32 * 1024
+"""A reader reads and checks whole blocks, so they are kept short."""
 
 _FRAME = struct.Struct("<II")
 _BLOCK = struct.Struct("<BQIqqi")
@@ -98,11 +101,29 @@ def frames(data: bytes) -> Iterator[tuple[int, int, memoryview]]:
         position = end
 
 
-def encode_records(records: Sequence[tuple[int, bytes]]) -> Records:
-    """Raises `struct.error` for a time that does not fit 64 bits."""
-    times = [timestamp for timestamp, _ in records] or [0]
-    data = b"".join(_RECORD.pack(timestamp, len(payload)) + payload for timestamp, payload in records)
-    return Records(data, len(records), min(times), max(times))
+def encode_records(records: Sequence[tuple[int, bytes]]) -> list[Records]:
+    """The records, for a block each; at least one. Raises `struct.error` for a time that does not fit 64 bits."""
+    encoded = [_RECORD.pack(timestamp, len(payload)) + payload for timestamp, payload in records]
+    begins, size = [0], 0
+    for number, data in enumerate(encoded):
+        if size + len(data) > BLOCK_BYTES and number > begins[-1]:
+            begins.append(number)
+            size = 0
+        size += len(data)
+    parts = []
+    for begin, end in pairwise([*begins, len(encoded)]):
+        times = [timestamp for timestamp, _ in records[begin:end]] or [0]
+        parts.append(Records(b"".join(encoded[begin:end]), end - begin, min(times), max(times)))
+    return parts
+
+
+def encode_blocks(first: int, parts: Sequence[Records], cursor: str | None) -> list[bytes]:
+    """The bodies of an append's blocks, of which the first record has the offset `first`."""
+    bodies = []
+    for number, records in enumerate(parts, 1):
+        bodies.append(encode_block(first, records, cursor if number == len(parts) else None))
+        first += records.number
+    return bodies
 
 
 def encode_block(first: int, records: Records, cursor: str | None) -> bytes:

@@ -24,7 +24,7 @@ from clary.storage.journal.frames import (
     Records,
     State,
     decode_state,
-    encode_block,
+    encode_blocks,
     encode_records,
     encode_state,
     frames,
@@ -42,7 +42,7 @@ _log = logging.getLogger(__name__)
 @dataclass(slots=True)
 class _Append:
     stream: str
-    records: Records
+    records: list[Records]
     cursor: str | None
 
 
@@ -186,11 +186,11 @@ class Journal:
         firsts, log = [], bytearray()
         for job in jobs:
             first = ends[job.stream]
-            body = encode_block(first, job.records, job.cursor)
+            blocks = encode_blocks(first, job.records, job.cursor)
             firsts.append(first)
-            ends[job.stream] = first + job.records.number
-            bodies[job.stream].append(body)
-            log += entry(job.stream, body)
+            ends[job.stream] = first + sum(part.number for part in job.records)
+            bodies[job.stream] += blocks
+            log += entry(job.stream, blocks)
         self._log_and_apply(log, lambda: [streams[name].append(bodies[name]) for name in streams], list(streams))
         with self._lock:
             if self._names is not None:
@@ -206,7 +206,7 @@ class Journal:
             stream = streams[job.stream]
             if stream.exists and (start := stream.first_since(job.before_ms)) > stream.start:
                 starts[job.stream] = State(job.stream, 0, start, None)
-        log = b"".join(entry(name, encode_state(state)) for name, state in starts.items())
+        log = b"".join(entry(name, [encode_state(state)]) for name, state in starts.items())
         if log:
             self._log_and_apply(
                 log, lambda: [self._stream(name).set_start(state.start) for name, state in starts.items()], list(starts)
@@ -257,18 +257,18 @@ class Journal:
         logs = self._commit_log.files()
         changed: set[Path] = set()
         for path in logs:
-            for name, body in entries(path):
-                changed.update(self._apply_again(name, body))
+            for name, bodies in entries(path):
+                changed.update(self._apply_again(name, bodies))
         for path in logs:
             _checkpoint(changed, path)
             changed = set()
 
-    def _apply_again(self, name: str, body: bytes) -> list[Path]:
-        if not body:
+    def _apply_again(self, name: str, bodies: list[bytes]) -> list[Path]:
+        if not bodies:
             return self._remove(name)
-        if body[0] == BLOCK:
-            return self._stream(name).append([body])
-        stream, start = self._stream(name), decode_state(body).start
+        if bodies[0][0] == BLOCK:
+            return self._stream(name).append(bodies)
+        stream, start = self._stream(name), decode_state(bodies[0]).start
         return stream.set_start(start) if stream.exists and start > stream.start else []
 
 

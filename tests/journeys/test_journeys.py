@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import time
@@ -19,6 +20,7 @@ pytestmark = pytest.mark.xdist_group("journeys")
 HERE = Path(__file__).parent
 ENVIRONMENTS = HERE.parents[1] / ".envs"
 LIMIT_SECONDS = 600
+CLARY = (sys.executable, "-m", "clary.cli")
 
 
 @dataclass(frozen=True)
@@ -47,14 +49,20 @@ JOURNEYS = {
 }
 
 
-class Running:
-    """A journey under `clary run`."""
+STRICT = "boto3, strict, over TLS"
+"""The same program as root of a server that verifies every signature and evaluates every policy."""
 
-    def __init__(self, journey: Journey, server_data: Path, folder: Path):
-        self.log = folder / f"{journey.script}.log"
-        environ = os.environ | {"PATH": f"{journey.bin}{os.pathsep}{os.environ['PATH']}"}
+
+class Running:
+    """A journey under `clary run`. `extra` is for its environment, `assignments` change what `clary run` sets."""
+
+    def __init__(self, journey: Journey, server_data: Path, folder: Path, extra: dict[str, str], assignments: list[str]):
+        folder.mkdir()
+        write_data(folder)
+        self.log = folder / "log"
+        environ = os.environ | {"PATH": f"{journey.bin}{os.pathsep}{os.environ['PATH']}"} | extra
         options = ["--data", str(server_data), "--account", journey.account]
-        command = [sys.executable, "-m", "clary.cli", "run", *options, "--", *journey.command(folder)]
+        command = [*CLARY, "run", *options, "--", "env", *assignments, *journey.command(folder)]
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log, env=environ, cwd=folder)
 
@@ -67,12 +75,24 @@ class Running:
 
 
 @pytest.fixture(scope="module")
-def running(server, tmp_path_factory):
+def strict_server(tmp_path_factory):
+    """Data directory, root key and HTTPS address of a strict server."""
+    data = tmp_path_factory.mktemp("strict") / "data"
+    up = ["up", "-d", "--data", str(data), "--auth", "strict", "--port", "0", "--tls", "--tls-port", "0"]
+    shown = subprocess.run([*CLARY, *up], capture_output=True, text=True, check=True).stdout
+    yield data, dict(re.findall(r"^(AWS_\w+)=(.+)$", shown, re.MULTILINE)), re.search(r"https://\S+", shown)[0]
+    subprocess.run([*CLARY, "down", "--data", str(data)], check=True)
+
+
+@pytest.fixture(scope="module")
+def running(server, strict_server, tmp_path_factory):
     """All journeys whose environment is there, started together: name -> Running."""
     folder = tmp_path_factory.mktemp("journeys")
-    write_data(folder)
     ready = {name: journey for name, journey in JOURNEYS.items() if journey.bin.is_dir()}
-    started = {name: Running(journey, server.data, folder) for name, journey in ready.items()}
+    started = {name: Running(journey, server.data, folder / name, {}, []) for name, journey in ready.items()}
+    data, keys, endpoint = strict_server
+    over_tls = [f"AWS_ENDPOINT_URL={endpoint}", f"AWS_CA_BUNDLE={data / 'tls' / 'ca.pem'}"]
+    started[STRICT] = Running(JOURNEYS["boto3"], data, folder / "strict", keys, over_tls)
     yield started
     for journey in started.values():
         journey.process.kill()
@@ -94,7 +114,7 @@ def write_data(folder: Path) -> None:
         np.savetxt(folder / f"{name}.csv", rows, delimiter=",", fmt="%.6g")
 
 
-@pytest.mark.parametrize("name", JOURNEYS)
+@pytest.mark.parametrize("name", [*JOURNEYS, STRICT])
 def test_an_unmodified_client_trains_deploys_and_predicts(running, name):
     if name not in running:
         pytest.skip(f"the environment {JOURNEYS[name].environment} is not there; `make test` makes it")

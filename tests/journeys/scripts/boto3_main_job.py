@@ -25,6 +25,9 @@ trust = {
 }
 role = iam.create_role(RoleName="TrainingRole", AssumeRolePolicyDocument=json.dumps(trust))["Role"]["Arn"]
 
+for policy in ("AmazonSageMakerFullAccess", "AmazonS3FullAccess"):
+    iam.attach_role_policy(RoleName="TrainingRole", PolicyArn=f"arn:aws:iam::aws:policy/{policy}")
+
 # Data
 bucket = "boto3-journey"
 s3.create_bucket(Bucket=bucket)
@@ -160,5 +163,7 @@ while any(endpoint["EndpointName"] == "cancer" for endpoint in sagemaker.list_en
     time.sleep(0.5)
 boto3.resource("s3").Bucket(bucket).objects.delete()
 s3.delete_bucket(Bucket=bucket)
+for policy in iam.list_attached_role_policies(RoleName="TrainingRole")["AttachedPolicies"]:
+    iam.detach_role_policy(RoleName="TrainingRole", PolicyArn=policy["PolicyArn"])
 iam.delete_role(RoleName="TrainingRole")
 print("done")

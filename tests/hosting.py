@@ -52,6 +52,12 @@ def archive_of(files: dict[str, bytes]) -> bytes:
     return packed.getvalue()
 
 
+def policy(action: str) -> str:
+    """A policy that allows one kind of action on everything."""
+    statement = {"Effect": "Allow", "Action": action, "Resource": "*"}
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+
+
 def numbers(body: bytes) -> list[float]:
     return [float(line) for line in body.split()]
 
@@ -68,9 +74,11 @@ def wait_for(look: Callable[[], Any], seconds: float = WAIT_SECONDS) -> Any:
 class Customer:
     """An account with a bucket, a role and two models, `plus` and `minus`, that answer with opposite signs."""
 
-    def __init__(self, server: Any, account: str = "000000000000") -> None:
+    def __init__(self, server: Any, account: str = "000000000000", **credentials: str) -> None:
+        """`credentials`: `access_key` and `secret`, where the server is strict."""
         self.server = server
         self.account = account
+        self.credentials = credentials or {"account": account}
         self.connect()
         self.bucket = f"models-of-{account}"
         self.role = self._make_role()
@@ -80,15 +88,19 @@ class Customer:
 
     def connect(self) -> None:
         """Clients of the server where it listens now."""
-        client = self.server.client
-        self.s3, self.sagemaker = client("s3", account=self.account), client("sagemaker", account=self.account)
-        self.runtime, self.logs = client("sagemaker-runtime", account=self.account), client("logs", account=self.account)
+        self.s3, self.sagemaker = self.client("s3"), self.client("sagemaker")
+        self.runtime, self.logs = self.client("sagemaker-runtime"), self.client("logs")
+
+    def client(self, service: str) -> Any:
+        return self.server.client(service, **self.credentials)
 
     def _make_role(self) -> str:
         statement = {"Effect": "Allow", "Principal": {"Service": "sagemaker.amazonaws.com"}, "Action": "sts:AssumeRole"}
         trust = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
-        iam = self.server.client("iam", account=self.account)
-        return iam.create_role(RoleName="sagemaker", AssumeRolePolicyDocument=trust)["Role"]["Arn"]
+        iam = self.client("iam")
+        role = iam.create_role(RoleName="sagemaker", AssumeRolePolicyDocument=trust)["Role"]["Arn"]
+        iam.put_role_policy(RoleName="sagemaker", PolicyName="data", PolicyDocument=policy("s3:*"))
+        return role
 
     def model(self, name: str, packed: bytes, **container: Any) -> None:
         key = f"{name}/model.tar.gz"

@@ -81,8 +81,7 @@ def test_what_is_not_supported_is_refused_by_name(customer, request_, words):
 
 def test_the_role_must_trust_sagemaker(customer):
     trust = '{"Statement": [{"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}]}'
-    iam = customer.server.client("iam", account=ACCOUNT)
-    role = iam.create_role(RoleName="of-another-service", AssumeRolePolicyDocument=trust)["Role"]["Arn"]
+    role = customer.client("iam").create_role(RoleName="of-another-service", AssumeRolePolicyDocument=trust)["Role"]["Arn"]
     message = refused(customer, PrimaryContainer=container(customer), ExecutionRoleArn=role)
     assert message.startswith(f"Could not assume role {role}.")
 

@@ -15,7 +15,7 @@ def test_calls_are_counted_and_timed_in_cloudwatch(start_server):
     with pytest.raises(ClientError):
         customer.runtime.invoke_endpoint(EndpointName="counted", Body=b"a,b,c,d", ContentType="text/csv")
     customer.server.restart()  # a graceful stop reports what the minute has counted so far
-    cloudwatch = customer.server.client("cloudwatch", account=customer.account)
+    cloudwatch = customer.client("cloudwatch")
 
     def statistics(name: str) -> dict:
         dimensions = [{"Name": "EndpointName", "Value": "counted"}, {"Name": "VariantName", "Value": "AllTraffic"}]

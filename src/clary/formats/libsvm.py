@@ -14,6 +14,7 @@ from clary.formats.batch import Batch
 from clary.formats.errors import FormatError
 
 _COLONS_TO_BLANKS = bytes.maketrans(b":", b" ")
+LARGEST_INDEX = (1 << 31) - 2
 _QID = -9
 """Stands for `qid` among the indices while a block is parsed; no real index is negative."""
 
@@ -86,7 +87,7 @@ def _assemble(numbers: np.ndarray, first: np.ndarray, after_colon: np.ndarray) -
     is_group = columns == _QID
     feature = index[~is_group]
     columns = columns[~is_group].astype(np.int64)
-    if (columns < 0).any() or (columns != numbers[feature]).any():
+    if (columns < 0).any() or (columns > LARGEST_INDEX).any() or (columns != numbers[feature]).any():
         raise ValueError("a feature index is not a whole number from 0")
     labels = numbers[first].astype(np.float32)
     rows = len(labels)
@@ -121,7 +122,7 @@ def _explain(text: bytes, source: str, first_row: int) -> str | None:
             return f"{source}, row {number}: {label[:40]!r} is not a label; libsvm lines read `label index:value ...`"
         for feature in features:
             index, colon, value = feature.partition(":")
-            whole = index.isdigit() or index == "qid"
+            whole = (index.isdigit() and int(index) <= LARGEST_INDEX) or index == "qid"
             if not (colon and whole and _is_number(value)):
                 return (
                     f"{source}, row {number}: {feature[:40]!r} is not `index:value`; libsvm lines read `label index:value ...`"

@@ -163,6 +163,31 @@ def test_regression_and_linear_boosters_train(tmp_path, table, capfd):
     assert "train-r2" in capfd.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("objective", "metric"),
+    [
+        ("survival:aft", "aft-nloglik,interval-regression-accuracy"),
+        ("survival:cox", "cox-nloglik"),
+        ("reg:tweedie", "tweedie-nloglik"),
+        ("reg:gamma", "gamma-deviance,gamma-nloglik"),
+        ("count:poisson", "poisson-nloglik"),
+        ("rank:pairwise", "ndcg"),
+        ("rank:map", "map"),
+        ("reg:pseudohubererror", "mphe,mae,mape"),
+        ("reg:squaredlogerror", "rmsle"),
+        ("reg:absoluteerror", "mae"),
+        ("binary:hinge", "error"),
+        ("binary:logitraw", "auc,aucpr,accuracy"),
+    ],
+)
+def test_every_kind_of_objective_trains_with_its_metrics(tmp_path, table, capfd, objective, metric):
+    positive = np.column_stack([table[:, 0] if objective.startswith(("binary", "rank:map")) else table[:, 0] + 1, table[:, 1:]])
+    channels = {"train": {"a": csv.format_rows(positive)}}
+    train(job(tmp_path, table, {"objective": objective, "eval_metric": metric}, channels=channels))
+    log = capfd.readouterr().out
+    assert all(f"\ttrain-{name}:" in log for name in metric.split(","))
+
+
 def test_a_stopped_job_keeps_the_model_so_far(tmp_path, table):
     opt_ml = job(tmp_path, table, {"num_round": "1000000", "save_model_on_termination": "true"})
     program = f"from pathlib import Path; from clary.algorithms.hosted.xgboost import train; train(Path({str(opt_ml)!r}))"
@@ -225,7 +250,28 @@ def spoiled(table, row, column, value) -> bytes:
             "Channel train: label must be nonnegative for count:poisson; row 2 has -2",
         ),
         ({}, {"channels": {"train": {"a": b"1,2\n0,inf\n"}}}, "Input data contains `inf`"),
-        ({"base_score": "3"}, {}, "base_score must be in (0,1)"),
+        ({"base_score": "3"}, {}, "XGBoost: base_score must be in (0,1)"),
+        ({}, {"channels": {"train": {"a": b"1,2\n1,3\n"}}}, "all labels of the train channel are the same"),
+        (
+            {"monotone_constraints": "(1,0,0,0,1)", "tree_method": "hist"},
+            {},
+            "XGBoost: The size of monotone constraint should be less or equal to the number of features.",
+        ),
+        (
+            {"csv_weights": "1"},
+            {"channels": {"train": {"a": b"1,-1,2\n0,1,3\n"}}},
+            "XGBoost: Weights must be positive values.",
+        ),
+        (
+            {},
+            {"channels": {"train": {"a": b"1 70000000:1\n0 1:1\n"}}, "content_type": "libsvm"},
+            "Channel train has feature index 70000000; XGBoost takes indices below 67108864",
+        ),
+        (
+            {},
+            {"channels": {"train": {"a": b"1 9999999999:1\n0 1:1\n"}}, "content_type": "libsvm"},
+            "a, row 1: '9999999999:1' is not `index:value`",
+        ),
         (
             {"objective": "multi:softprob", "num_class": "3", "eval_metric": "precision"},
             {"channels": {"train": {"a": b"0,2\n1,3\n2,4\n"}}},

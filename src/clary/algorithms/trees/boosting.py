@@ -14,9 +14,10 @@ from clary.formats.channel import join, widen
 class _Batches(xgboost.DataIter):
     """Feeds batches to XGBoost, which passes over them several times."""
 
-    def __init__(self, batches: list[Batch], columns: int):
+    def __init__(self, batches: list[Batch], columns: int, bounds: bool):
         self._batches = batches
         self._columns = columns
+        self._bounds = bounds
         self._next = 0
         super().__init__()
 
@@ -25,9 +26,7 @@ class _Batches(xgboost.DataIter):
             return False
         batch = self._batches[self._next]
         self._next += 1
-        given = {"label": batch.labels, "weight": batch.weights, "qid": batch.groups}
-        present = {name: values for name, values in given.items() if values is not None}
-        input_data(data=_features(batch, self._columns), **present)
+        input_data(data=_features(batch, self._columns), **_information(batch, self._bounds))
         return True
 
     def reset(self) -> None:
@@ -49,12 +48,21 @@ def matrix(
     """
     columns = columns or max(batch.columns for batch in batches)
     threads = parameters.get("nthread")
+    bounds = parameters.get("objective") == "survival:aft"
     if quantized(parameters):
         return xgboost.QuantileDMatrix(
-            _Batches(batches, columns), ref=like, nthread=threads, max_bin=parameters.get("max_bin", 256)
+            _Batches(batches, columns, bounds), ref=like, nthread=threads, max_bin=parameters.get("max_bin", 256)
         )
     rows = join(batches)
-    return xgboost.DMatrix(_features(rows, columns), label=rows.labels, weight=rows.weights, qid=rows.groups, nthread=threads)
+    return xgboost.DMatrix(_features(rows, columns), nthread=threads, **_information(rows, bounds))
+
+
+def _information(batch: Batch, bounds: bool) -> dict[str, Any]:
+    """What XGBoost is told beside the features. `bounds` gives labels as intervals of one point: nothing is censored."""
+    given = {"label": batch.labels, "weight": batch.weights, "qid": batch.groups}
+    if bounds:
+        given |= {"label_lower_bound": batch.labels, "label_upper_bound": batch.labels}
+    return {name: values for name, values in given.items() if values is not None}
 
 
 def _features(batch: Batch, columns: int) -> Any:

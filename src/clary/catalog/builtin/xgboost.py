@@ -81,8 +81,9 @@ def _check_eval_metric(values: Mapping[str, Any]) -> None:
     objective = values.get("objective", "reg:squarederror")
     if "auc" in metrics and not objective.startswith(("binary:", "rank:")):
         raise InvalidHyperparameter("eval_metric", "Metric 'auc' can only be applied for classification and ranking problems.")
-    if "aft-nloglik" in metrics and objective != "survival:aft":
-        raise InvalidHyperparameter("eval_metric", "Metric 'aft-nloglik' can only be applied for 'survival:aft' objective.")
+    for metric in ("aft-nloglik", "interval-regression-accuracy"):
+        if metric in metrics and objective != "survival:aft":
+            raise InvalidHyperparameter("eval_metric", f"Metric '{metric}' can only be applied for 'survival:aft' objective.")
     for metric in ("merror", "mlogloss"):
         if metric in metrics and not objective.startswith("multi:"):
             raise InvalidHyperparameter("eval_metric", f"Metric '{metric}' can only be applied for 'multi:*' objectives.")

@@ -47,6 +47,11 @@ def deciding(values: dict[str, Any]) -> str | None:
     return next(reversed(chosen(values)), None)
 
 
+def library_name(name: str, settings: dict[str, Any]) -> str:
+    """The library's name of a metric: it wants to be told the variance power of reg:tweedie."""
+    return f"{name}@{settings.get('tweedie_variance_power', 1.5)}" if name == "tweedie-nloglik" else name
+
+
 def own_metrics(names: list[str], objective: str) -> Callable[[np.ndarray, xgboost.DMatrix], list[tuple[str, float]]] | None:
     """A `custom_metric` for the library that computes those of `names` that are ours; None when there are none."""
     ours = [name for name in names if name in OWN_METRICS]
@@ -78,9 +83,13 @@ class MetricLines(xgboost.callback.TrainingCallback):
         self._shape = "{:.5f}" if version >= (1, 3) else "{:g}"
 
     def after_iteration(self, model: Any, epoch: int, evals_log: dict[str, dict[str, list[Any]]]) -> bool:
-        cells = [f"{data}-{name}:{self._value(values[-1])}" for data, log in evals_log.items() for name, values in log.items()]
+        cells = [self._cell(data, name, values[-1]) for data, log in evals_log.items() for name, values in log.items()]
         print("\t".join([f"[{epoch}]", *cells]), flush=True)
         return False
+
+    def _cell(self, data: str, name: str, value: Any) -> str:
+        shown = "tweedie-nloglik" if name.startswith("tweedie-nloglik@") else name
+        return f"{data}-{shown}:{self._value(value)}"
 
     def _value(self, value: float) -> str:
         return self._shape.format(value)
@@ -110,6 +119,7 @@ def early_stopping(values: dict[str, Any], watched: str) -> xgboost.callback.Ear
     if not rounds:
         return None
     metric = deciding(values)
+    metric = library_name(metric, values) if metric else None
     # the library knows the direction of its own metrics only
     maximize = metric in MAXIMIZED if metric in OWN_METRICS else None
     return xgboost.callback.EarlyStopping(

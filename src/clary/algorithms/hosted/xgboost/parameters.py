@@ -96,6 +96,8 @@ def _former_tree_method(kept: dict[str, Any], version: Version, rows: int) -> di
 
 def default_metric(objective: str, version: Version) -> str | None:
     """The metric of an objective where it differs from the installed library's; None where it does not."""
+    if objective.startswith("rank:") and version < (2, 0):
+        return "ndcg"  # map once, which the installed library refuses for graded labels
     if version >= (1, 3):
         return None
     if objective in ("binary:logistic", "binary:logitraw"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -25,21 +26,12 @@ _LIBSVM = ("", "libsvm", "text/libsvm", "text/x-libsvm")  # also what a channel 
 _RECORDS = ("recordio-protobuf", "application/x-recordio-protobuf")
 _PARQUET = ("parquet", "application/x-parquet")
 
-_CUSTOMER_ERRORS = (
-    "label must be in [0,1] for logistic regression",
-    "label must be in [0, num_class)",
-    "label must be nonnegative",
-    "the dataset only contains pos or neg samples",
-    "base_score must be in (0,1)",
-    "contains `inf`",
-    "contains NaN, infinity or a value too large",
-    "should be greater equal to",
-    "Invalid Parameter format",
-    "expect a non-negative number",
-    "Unknown objective function",
-    "Unknown tree updater",
-)
-"""What the library says about mistakes that are the user's."""
+WIDEST = 1 << 26
+"""Columns that XGBoost is given at most: it keeps a few dozen bytes for each, and a stray libsvm index means billions."""
+
+
+_EXPLANATION = re.compile(r"\[[\d:]+\] \S+:\d+: (?:Check failed: .*?: )?(?P<text>.*\S)")
+"""`[12:00:00] file.cc:12: Check failed: a > b (1 vs. 2) : explanation`, whose explanation may be missing."""
 
 
 def train(opt_ml: Path) -> None:
@@ -121,7 +113,7 @@ def _boost(values: dict[str, Any], version: Version, data: dict[str, list[Batch]
     rows = sum(batch.rows for batch in data["train"])
     settings = parameters.library_parameters(values, version, rows)
     names = evaluation.chosen(values) or _listed(parameters.default_metric(settings["objective"], version))
-    library = [name for name in names if name not in evaluation.OWN_METRICS]
+    library = [evaluation.library_name(name, settings) for name in names if name not in evaluation.OWN_METRICS]
     if library:
         settings["eval_metric"] = library
     elif names:
@@ -138,12 +130,14 @@ def _boost(values: dict[str, Any], version: Version, data: dict[str, list[Batch]
             verbose_eval=False,
         )
     except xgboost.core.XGBoostError as error:
-        raise _explained(error) from error
+        raise _explained(error, values) from error
 
 
 def _matrices(data: dict[str, list[Batch]], settings: dict[str, Any]) -> list[tuple[xgboost.DMatrix, str]]:
     """The matrix of each channel, training first; the batches are released on the way."""
     columns = {name: max(batch.columns for batch in batches) for name, batches in data.items()}
+    if columns["train"] > WIDEST:
+        raise CustomerError(f"Channel train has feature index {columns['train'] - 1}; XGBoost takes indices below {WIDEST}")
     sparse = not isinstance(data["train"][0].features, np.ndarray)
     if not sparse and len(set(columns.values())) > 1:
         raise CustomerError(
@@ -180,10 +174,12 @@ def _listed(name: str | None) -> list[str]:
     return [name] if name else []
 
 
-def _explained(error: xgboost.core.XGBoostError) -> Exception:
-    """A `CustomerError` with the telling line when the library complains of the user's data, else the error itself."""
-    text = str(error)
-    for line in text.splitlines():
-        if any(known in line for known in _CUSTOMER_ERRORS):
-            return CustomerError(line.partition("Check failed: ")[2] or line)
+def _explained(error: xgboost.core.XGBoostError, values: dict[str, Any]) -> Exception:
+    """A `CustomerError` with the library's explanation; what it cannot explain is no mistake of the user's."""
+    line = str(error).splitlines()[0]
+    if "base_score must be in (0,1)" in line and "base_score" not in values:
+        return CustomerError("all labels of the train channel are the same; classification needs rows of both classes")
+    found = _EXPLANATION.match(line)
+    if found and not found["text"].startswith("Check failed"):
+        return CustomerError(f"XGBoost: {found['text']}")
     return error

@@ -8,6 +8,7 @@ import re
 import tarfile
 import time
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -327,8 +328,10 @@ def test_lists_filter_sort_and_page(server: Any) -> None:
     assert names(StatusEquals="Completed", MaxResults=1) == ["list-c"]
     assert names(StatusEquals="Failed") == []
     assert names(WarmPoolStatusEquals="Available") == []
-    middle = sagemaker.describe_training_job(TrainingJobName="list-a")["CreationTime"]
-    assert names(CreationTimeAfter=middle) == ["list-c"]
+    first, last = (sagemaker.describe_training_job(TrainingJobName=name)["CreationTime"] for name in ("list-b", "list-c"))
+    second = timedelta(seconds=1)  # what botocore keeps of a time in a request
+    assert len(names(CreationTimeAfter=first - second, CreationTimeBefore=last + second)) == 3
+    assert names(CreationTimeAfter=last + second) == names(CreationTimeBefore=first - second) == []
     pages = sagemaker.get_paginator("list_training_jobs").paginate(PaginationConfig={"PageSize": 2})
     summaries = [summary for page in pages for summary in page["TrainingJobSummaries"]]
     assert [summary["TrainingJobName"] for summary in summaries] == names()

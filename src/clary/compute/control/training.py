@@ -19,6 +19,7 @@ from clary.compute.control.training_decision import Action, Finish, Retry, Start
 from clary.compute.runner import job_directory
 from clary.compute.runner.fork_server import ForkServers
 from clary.compute.runner.process import Observation, ProcessRunner
+from clary.compute.supervisor.failures import LONGEST_REASON
 from clary.core.errors import ServiceError
 from clary.core.service import Platform
 from clary.storage.resources import Resource, Transaction
@@ -30,8 +31,8 @@ TICK_SECONDS = 0.25
 """How often the files of running jobs are read; an exit is seen at once where the kernel tells of it (pidfd)."""
 POLL_SECONDS = 0.02
 """How often an exit is looked for where the kernel does not tell."""
-_MOST_FAILURES = 5
-_FAILURE_DELAY_SECONDS = 0.5
+_MOST_FAILED_STARTS = 5
+_DELAY_SECONDS, _LONGEST_DELAY_SECONDS = 0.5, 10.0
 
 
 class TrainingLoop:
@@ -72,10 +73,13 @@ class TrainingLoop:
         return task
 
     def _ended(self, arn: str, task: asyncio.Task[None]) -> None:
+        """Look again: the name may be taken by a new job, or the follower failed and needs another, a little later."""
         del self._followers[arn]
-        if not task.cancelled() and (error := task.exception()):
+        if task.cancelled():
+            return
+        if error := task.exception():
             logger.error("the follower of %s ended", arn, exc_info=error)
-            self.woken.set()
+        asyncio.get_running_loop().call_later(_LONGEST_DELAY_SECONDS if error else 0, self.woken.set)
 
 
 class Follower:
@@ -86,22 +90,22 @@ class Follower:
         self.runner = runner
         self.job = job
         self.woken = asyncio.Event()
+        self._failed_starts = 0
         self._shipper = Shipper(platform, training_job.LOG_GROUP, training_job.METRIC_NAMESPACE)
 
     async def run(self) -> None:
-        """Returns when the job's end is committed, or the job is gone. A failing round is tried again, then fails the job."""
-        failures = 0
-        capacity = Capacity.of(self.platform)
+        """Returns when the job's end is committed, or the job is gone. A round that fails (a full disk) is tried again."""
+        capacity, failures = Capacity.of(self.platform), 0
         await self._claim(capacity)
         try:
             while self._refresh():
                 try:
                     await self._round()
                     failures = 0
-                except Exception as error:
+                except Exception:
                     failures += 1
                     logger.exception("training job %s: round failed (%d in a row)", self.job.name, failures)
-                    await self._give_up_after(failures, error)
+                    await asyncio.sleep(min(failures * _DELAY_SECONDS, _LONGEST_DELAY_SECONDS))
         finally:
             capacity.release()
 
@@ -158,6 +162,21 @@ class Follower:
                 await self._finish(action)
 
     async def _start(self, host: str) -> None:
+        """Start a supervisor; fail the job for what the user must mend, or when trying again has not helped."""
+        try:
+            await self._start_once(host)
+        except ServiceError as error:
+            if error.status >= 500:
+                raise
+            await self._finish(Finish("Failed", "Failed", f"ClientError: {error.message}"[:LONGEST_REASON]))
+        except (OSError, training_job.UnknownImage) as error:
+            self._failed_starts += 1
+            if self._failed_starts < _MOST_FAILED_STARTS:
+                raise
+            reason = f"InternalServerError: the job could not be started: {type(error).__name__}: {error}"
+            await self._finish(Finish("Failed", "Failed", reason[:LONGEST_REASON]))
+
+    async def _start_once(self, host: str) -> None:
         seconds = self.job.document["StoppingCondition"]["MaxRuntimeInSeconds"] + 7 * 86400
         credentials = await self.platform.extensions["credentials"].for_role(
             self.job.document["RoleArn"], "SageMaker", self.job.scope, seconds
@@ -203,15 +222,6 @@ class Follower:
         await self._ship()
         now = self.platform.clock.now()
         await self._write(lambda job: {"status": end.status, "state": training_job.after_end(job.state, end, now)})
-
-    async def _give_up_after(self, failures: int, error: Exception) -> None:
-        """Fail the job for what the user must mend, or when trying again has not helped; else wait a moment."""
-        if isinstance(error, ServiceError) and error.status < 500:
-            await self._finish(Finish("Failed", "Failed", f"ClientError: {error.message}"[:1024]))
-        elif failures >= _MOST_FAILURES:
-            await self._finish(Finish("Failed", "Failed", f"InternalServerError: {type(error).__name__}: {error}"[:1024]))
-        else:
-            await asyncio.sleep(failures * _FAILURE_DELAY_SECONDS)
 
     async def _write(self, change: Callable[[Resource], dict[str, Any]]) -> None:
         """Change the row in one transaction. Whatever was decided for another status than it has by then is not done:

@@ -8,6 +8,8 @@ import numpy as np
 
 from clary.formats.errors import FormatError
 
+_CONTINUED = bytes(range(0x80, 0x100))
+
 VARINT, FIXED64, LENGTH_DELIMITED, FIXED32 = 0, 1, 2, 5
 
 
@@ -60,6 +62,21 @@ def varints(data: bytes) -> np.ndarray:
         raise FormatError("a number is longer than 64 bits")
     shifted = (encoded & 0x7F).astype(np.uint64) << (7 * place).astype(np.uint64)
     return np.add.reduceat(shifted, starts)
+
+
+def count_varints(data: bytes) -> int:
+    """How many numbers a packed list holds: the bytes that end one. Raises `FormatError` when the last is cut off."""
+    if data and data[-1] >= 0x80:
+        raise FormatError("a number is cut off")
+    return len(data.translate(None, _CONTINUED))
+
+
+def last_varint(data: bytes) -> int:
+    """The last number of a packed list, 0 of an empty one."""
+    value = at = 0
+    while at < len(data):
+        value, at = varint(data, at)
+    return value
 
 
 def encode_varint(value: int) -> bytes:

@@ -32,23 +32,23 @@ _DTYPES: dict[int, np.dtype] = {_FLOAT32: np.dtype("<f4"), _FLOAT64: np.dtype("<
 
 @dataclass(slots=True)
 class Tensor:
-    """values : (n,) numbers; keys : (n,) their columns, None when dense; shape : the full shape, () when not given.
+    """values : (n,) numbers; keys : their columns, still packed, None when dense; width : columns of a row, None if not given.
 
     span : `(start, end)` of fixed-width values in the payload, None when they are varints.
     """
 
     values: np.ndarray
-    keys: np.ndarray | None = None
-    shape: tuple[int, ...] = ()
+    keys: bytes | None = None
+    given_width: int | None = None
     span: tuple[int, int] | None = None
 
     @property
     def is_sparse(self) -> bool:
-        return self.keys is not None or (bool(self.shape) and not len(self.values))
+        return self.keys is not None or (self.given_width is not None and not len(self.values))
 
     @property
     def width(self) -> int:
-        return int(self.shape[-1]) if self.shape else len(self.values)
+        return len(self.values) if self.given_width is None else self.given_width
 
 
 @dataclass(slots=True)
@@ -172,11 +172,11 @@ def _tensor(data: bytes, kind: int, start: int, end: int) -> Tensor:
             tensor.values = _numbers(packed, kind)
             tensor.span = None if kind == _INT32 else (field_start, field_end)
         elif number == _KEYS:
-            tensor.keys = protobuf.varints(packed)
+            tensor.keys = packed
         elif number == _SHAPE:
-            tensor.shape = tuple(int(size) for size in protobuf.varints(packed))
-    if tensor.keys is not None and len(tensor.keys) != len(tensor.values):
-        raise FormatError(f"a sparse tensor has {len(tensor.keys)} keys and {len(tensor.values)} values")
+            tensor.given_width = protobuf.last_varint(packed)
+    if tensor.keys is not None and protobuf.count_varints(tensor.keys) != len(tensor.values):
+        raise FormatError(f"a sparse tensor has {len(tensor.values)} values and another number of keys")
     return tensor
 
 
@@ -194,7 +194,7 @@ def _batch(run: list[Record], source: str, place: int) -> Batch:
     if labelled and len(labelled) != len(run):
         raise FormatError(f"{source}, before byte {place}: some records have a label and some have none")
     widths = {record.features.width for record in run}
-    if len(widths) > 1 and not (run[0].features.is_sparse and not all(record.features.shape for record in run)):
+    if len(widths) > 1 and not (run[0].features.is_sparse and any(record.features.given_width is None for record in run)):
         raise FormatError(f"{source}, before byte {place}: records have {_listed(widths)} features")
     if len({len(label.values) for label in labelled}) > 1:
         raise FormatError(f"{source}, before byte {place}: records have labels of several lengths")
@@ -208,8 +208,8 @@ def _batch(run: list[Record], source: str, place: int) -> Batch:
 def _sparse(run: list[Record], source: str, place: int) -> csr_matrix:
     counts = [len(record.features.values) for record in run]
     keys = [record.features.keys for record in run if record.features.keys is not None]
-    columns = np.concatenate(keys).astype(np.int64) if keys else np.empty(0, np.int64)
-    given = max((record.features.width for record in run if record.features.shape), default=0)
+    columns = protobuf.varints(b"".join(keys)).view(np.int64)
+    given = max((record.features.given_width or 0 for record in run), default=0)
     width = given or (int(columns.max()) + 1 if len(columns) else 0)
     if len(columns) and not 0 <= int(columns.min()) <= int(columns.max()) < width:
         raise FormatError(f"{source}, before byte {place}: key {int(columns.max())} is outside of {width} features")

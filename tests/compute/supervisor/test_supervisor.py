@@ -27,6 +27,7 @@ from clary.compute.supervisor.spec import Spec
 
 HERE = __name__
 BUCKET = "supervisor-tests"
+MUCH = 65 << 20
 
 
 # --- programs -------------------------------------------------------------------------------------------------------
@@ -44,6 +45,16 @@ def learn(opt_ml: Path) -> None:
     (opt_ml / "model" / "deep" / "more").write_text("x" * 10)
     (opt_ml / "model" / "outside").symlink_to("/etc/passwd")
     (opt_ml / "output" / "data" / "notes").write_text("n")
+
+
+def save_much(opt_ml: Path) -> None:
+    with (opt_ml / "model" / "weights").open("wb") as file:
+        file.truncate(MUCH)
+
+
+def hash_input(opt_ml: Path) -> None:
+    (path,) = (opt_ml / "input" / "data" / "train").iterdir()
+    print(hashlib.sha256(path.read_bytes()).hexdigest())
 
 
 def show_input(opt_ml: Path) -> None:
@@ -142,9 +153,14 @@ class Bench:
         )
 
     def run(
-        self, program: Callable[[Path], None], *channels: dict[str, Any], act: Any = None, **request: Any
+        self,
+        program: Callable[[Path], None],
+        *channels: dict[str, Any],
+        act: Callable[[ProcessRunner], object] | None = None,
+        when: Callable[[], object] | None = None,
+        **request: Any,
     ) -> dict[str, Any]:
-        """Run `program` to its exit record; `act(runner)` is called once it has printed something."""
+        """Run `program` to its exit record; `act(runner)` is called once `when()` is true: it has printed something."""
 
         async def main() -> dict[str, Any]:
             servers = ForkServers()
@@ -152,7 +168,7 @@ class Bench:
             try:
                 await runner.start(self.directory, "bare", self.spec(program, *channels, **request).document())
                 if act:
-                    await until(lambda: self.log())
+                    await until(when or self.log)
                     act(runner)
                 await until(lambda: runner.observe(self.directory).state not in ("RUNNING", "ABSENT"))
                 return runner.observe(self.directory).record or {"outcome": runner.observe(self.directory).state}
@@ -239,6 +255,14 @@ def test_a_kms_key_encrypts_the_model(bench: Bench) -> None:
     record = bench.run(learn, OutputDataConfig={"S3OutputPath": f"s3://{BUCKET}/kms", "KmsKeyId": key})
     head = bench.s3.head_object(Bucket=BUCKET, Key=record["artifact"].removeprefix(f"s3://{BUCKET}/"))
     assert (head["ServerSideEncryption"], head["SSEKMSKeyId"]) == ("aws:kms", key)
+
+
+def test_a_large_model_is_stored_in_parts(bench: Bench) -> None:
+    record = bench.run(save_much, OutputDataConfig={"S3OutputPath": f"s3://{BUCKET}/large", "CompressionType": "NONE"})
+    key = f"large/{bench.directory.parent.name}/output/model/weights"
+    head = bench.s3.head_object(Bucket=BUCKET, Key=key)
+    assert (head["ContentLength"], record["artifact_bytes"]) == (MUCH, MUCH)
+    assert head["ETag"].endswith('-2"')
 
 
 def test_the_users_mistake_is_a_client_error(bench: Bench) -> None:
@@ -362,6 +386,22 @@ def test_a_key_that_would_leave_the_channel_fails_the_job(bench: Bench) -> None:
     bench.s3.put_object(Bucket=BUCKET, Key=f"{uri.split('/', 3)[3]}x/../../../up", Body=b"1")
     record = bench.run(show_input, channel("train", uri))
     assert record["reason"].startswith("ClientError: Data download failed: the key of s3://")
+
+
+def test_a_download_goes_on_where_it_was_when_the_server_comes_back(bench: Bench, start_server: Callable[..., Any]) -> None:
+    bench.server = server = start_server()
+    server.client("s3").create_bucket(Bucket=BUCKET)
+    body = os.urandom(1 << 20) * 100
+    server.client("s3").put_object(Bucket=BUCKET, Key="train/large", Body=body)
+    copy = bench.directory / "opt" / "ml" / "input" / "data" / "train" / "large"
+
+    def kill(runner: ProcessRunner) -> None:
+        server.kill()
+        assert copy.stat().st_size < len(body)
+        server.restart()
+
+    bench.run(hash_input, channel("train", f"s3://{BUCKET}/train/"), act=kill, when=copy.exists)
+    assert bench.log() == [hashlib.sha256(body).hexdigest()]
 
 
 def test_a_missing_output_bucket_fails_the_job(bench: Bench) -> None:

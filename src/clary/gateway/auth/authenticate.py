@@ -159,25 +159,30 @@ def _payload_hash(request: RequestParts, claim: Claim) -> str:
 
 
 def check_expiry(claim: Claim) -> None:
-    """Refuse a presigned request after its time. Raises `AuthenticationFailed`."""
-    now = datetime.fromtimestamp(time.time(), UTC)
-    if claim.form == "presigned-v2" and claim.time < now:
+    """Refuse a presigned request outside its time. Raises `AuthenticationFailed`."""
+    if claim.form == "presigned-v2" and claim.time < _now():
         raise AuthenticationFailed(Reason.EXPIRED, "Request has expired")
     if claim.form == "presigned" and claim.expires_seconds is not None:
-        if claim.time + timedelta(seconds=claim.expires_seconds) < now:
+        if claim.time + timedelta(seconds=claim.expires_seconds) < _now():
             raise AuthenticationFailed(Reason.EXPIRED, "Request has expired")
-        if claim.time > now + SKEW:
+        if claim.time > _now() + SKEW:
             raise AuthenticationFailed(Reason.EXPIRED, "Request is not yet valid")
 
 
 def check_skew(claim: Claim) -> None:
-    now = datetime.fromtimestamp(time.time(), UTC)
+    """Refuse a signature that was made too long ago, or by a clock too far ahead. Raises `AuthenticationFailed`."""
+    now = _now()
     if abs(now - claim.time) > SKEW:
         raise AuthenticationFailed(
             Reason.SKEWED,
             f"The difference between the request time ({claim.time:%Y%m%dT%H%M%SZ}) and the server's "
             f"({now:%Y%m%dT%H%M%SZ}) is too large; 15 minutes are allowed",
         )
+
+
+def _now() -> datetime:
+    """Wall time: signatures do not follow the service clock that tests turn."""
+    return datetime.fromtimestamp(time.time(), UTC)
 
 
 @lru_cache(maxsize=1024)

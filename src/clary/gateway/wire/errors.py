@@ -81,7 +81,8 @@ def _cbor(route: Route, error: ServiceError, request_id: str) -> WireResponse:
 
 def _query(route: Route, error: ServiceError, request_id: str) -> WireResponse:
     xmlns = namespace(_metadata(route).get("xmlNamespace"))
-    details = element("Type", _fault(error)) + element("Code", error.code) + element("Message", error.message)
+    code = "ValidationError" if error.code == "ValidationException" else error.code  # query services spell it so
+    details = element("Type", _fault(error)) + element("Code", code) + element("Message", error.message)
     details += "".join(element(name, str(value)) for name, value in _members(error).items())
     body = f"{XML_DECLARATION}<ErrorResponse{xmlns}><Error>{details}</Error>{element('RequestId', request_id)}</ErrorResponse>"
     return WireResponse(400, {"content-type": "text/xml", "x-amzn-requestid": request_id}, body.encode())

@@ -21,6 +21,7 @@ async def put(store: BlobStore, data: bytes, key: bytes | None, step: int = 100_
     writer = store.create(key)
     for start in range(0, len(data), step):
         await writer.write(data[start : start + step])
+    await writer.end()
     blob = await writer.finish()
     assert blob.size == len(data)
     return blob.id
@@ -150,7 +151,7 @@ def test_observe_sees_every_byte_in_order_before_finish(tmp_path):
         writer = store.create(KEY, observe=seen.extend)
         for start in range(0, len(data), 65_536):
             await writer.write(data[start : start + 65_536])
-        await writer.flush()
+        await writer.end()
         assert seen == data
         await writer.finish()
         assert seen == data

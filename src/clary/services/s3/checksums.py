@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -27,7 +28,7 @@ ALGORITHMS = (*_CRC_BYTES, *_HASHES, *_XXHASHES)
 class Digest(Protocol):
     """What hashlib's objects do, as far as it is used here."""
 
-    def update(self, data: bytes, /) -> None: ...
+    def update(self, data: bytes | memoryview, /) -> None: ...
 
     def digest(self) -> bytes: ...
 
@@ -35,12 +36,12 @@ class Digest(Protocol):
 class Crc:
     """A CRC with hashlib's methods."""
 
-    def __init__(self, function: Callable[[bytes, int], int], width: int):
+    def __init__(self, function: Callable[[Any, int], int], width: int):
         self._function = function
         self._width = width
         self._value = 0
 
-    def update(self, data: bytes, /) -> None:
+    def update(self, data: bytes | memoryview, /) -> None:
         self._value = self._function(data, self._value)
 
     def digest(self) -> bytes:
@@ -55,7 +56,7 @@ class XxHash:
 
         self._hash = getattr(XXHash, _XXHASHES[algorithm])()
 
-    def update(self, data: bytes, /) -> None:
+    def update(self, data: bytes | memoryview, /) -> None:
         self._hash.update(data)
 
     def digest(self) -> bytes:
@@ -68,6 +69,8 @@ def new(algorithm: str) -> Digest:
         return hashlib.new(_HASHES[algorithm], usedforsecurity=False)
     if algorithm in _XXHASHES:
         return XxHash(algorithm)
+    if algorithm == "CRC32":
+        return Crc(zlib.crc32, _CRC_BYTES[algorithm])  # twice as fast as awscrt's
     from awscrt import checksums
 
     return Crc(getattr(checksums, algorithm.lower()), _CRC_BYTES[algorithm])
@@ -80,7 +83,7 @@ class Digests:
         self._md5 = hashlib.md5(usedforsecurity=False)
         self._checksums = {algorithm: new(algorithm) for algorithm in algorithms}
 
-    def update(self, data: bytes) -> None:
+    def update(self, data: bytes | memoryview) -> None:
         self._md5.update(data)
         for digest in self._checksums.values():
             digest.update(data)

@@ -123,7 +123,7 @@ class Contents:
 
     async def open(
         self, stored: StoredObject, account: str, encryption: Encryption, span: Span
-    ) -> bytes | AsyncIterator[bytes]:
+    ) -> bytes | AsyncIterator[bytes | bytearray]:
         """The bytes of a span. What was looked up stays readable even when the object is replaced while it is read."""
         pieces = self.pieces(stored)
         hold = self._blobs.hold([piece.blob for piece in pieces])
@@ -135,7 +135,9 @@ class Contents:
             raise DamagedBlob(f"the index has no pieces for {stored.bucket}/{stored.key}")
         return self._read(pieces, wrapper, span, hold)
 
-    async def _read(self, pieces: Sequence[Piece], wrapper: Wrapper, span: Span, hold: Hold) -> AsyncIterator[bytes]:
+    async def _read(
+        self, pieces: Sequence[Piece], wrapper: Wrapper, span: Span, hold: Hold
+    ) -> AsyncIterator[bytes | bytearray]:
         try:
             position, end = 0, span.start + span.length
             for piece in pieces:
@@ -196,4 +198,4 @@ async def _pour(writer: BlobWriter, head: bytes, stream: AsyncIterator[bytes]) -
         if size > LARGEST_PUT_BYTES:
             raise too_large(size)
         await writer.write(chunk)
-    await writer.flush()
+    await writer.end()

@@ -43,7 +43,7 @@ class Sources:
         conditions.check_copy(request, stored.etag, stored.modified)
         return Source(bucket, stored, Encryption.recorded(stored.about, request, "CopySource"))
 
-    async def read(self, source: Source, span: Span) -> bytes | AsyncIterator[bytes]:
+    async def read(self, source: Source, span: Span) -> bytes | AsyncIterator[bytes | bytearray]:
         return await self._objects.read(source.bucket, source.stored, source.seal, span)
 
     def _authorize(self, ctx: Context, asked: dict[str, Any]) -> None:

@@ -64,7 +64,9 @@ class Objects:
         span, described = self._describe(stored, request)
         return described | {"Body": await self.read(bucket, stored, Encryption.recorded(stored.about, request), span)}
 
-    async def read(self, bucket: Bucket, stored: StoredObject, seal: Encryption, span: Span) -> bytes | AsyncIterator[bytes]:
+    async def read(
+        self, bucket: Bucket, stored: StoredObject, seal: Encryption, span: Span
+    ) -> bytes | AsyncIterator[bytes | bytearray]:
         """The bytes of a span of an object that `find` returned."""
         if not bucket.folder:
             return await self._contents.open(stored, bucket.account, seal, span)

@@ -26,6 +26,17 @@ class ChunkCipher:
     def seal(self, number: int, chunk: bytes | memoryview, *, last: bool) -> bytes:
         return self._aes.encrypt(_nonce(number, last), chunk, None)
 
+    def seal_into(self, sealed: memoryview, number: int, chunk: memoryview, *, last: bool) -> None:
+        """The same into a buffer of `len(chunk) + TAG_BYTES`."""
+        self._aes.encrypt_into(_nonce(number, last), chunk, None, sealed)
+
+    def open_into(self, chunk: memoryview, number: int, sealed: memoryview, *, last: bool) -> None:
+        """`open` into a buffer of `len(sealed) - TAG_BYTES`."""
+        try:
+            self._aes.decrypt_into(_nonce(number, last), sealed, None, chunk)
+        except InvalidTag as error:
+            raise DamagedBlob(f"chunk {number} does not open with this key") from error
+
     def open(self, number: int, sealed: bytes | memoryview, *, last: bool) -> bytes:
         """Raises `DamagedBlob` when the chunk was altered, moved or cut, or the key is another one."""
         try:

@@ -6,51 +6,75 @@ import os
 from collections.abc import Callable, Iterator
 from functools import partial
 
-from clary.storage.blobs.cipher import CHUNK_BYTES, SEALED_BYTES, ChunkCipher
+from clary.storage.blobs.cipher import CHUNK_BYTES, SEALED_BYTES, TAG_BYTES, ChunkCipher
 from clary.storage.blobs.damage import DamagedBlob
 
-PIECE_BYTES = 8 * CHUNK_BYTES
+PIECE_CHUNKS = 8
+PIECE_BYTES = PIECE_CHUNKS * CHUNK_BYTES
 """What one call into a thread reads."""
 
 
-def pieces(file: int, start: int, length: int, key: bytes | None) -> Iterator[Callable[[], bytes]]:
-    """Blocking functions that read `length` bytes from `start`, one piece each. They raise `DamagedBlob`."""
-    cipher = ChunkCipher(key) if key is not None else None
+def pieces(file: int, start: int, length: int, key: bytes | None) -> Iterator[Callable[[], bytes | bytearray]]:
+    """Blocking functions that read `length` bytes from `start`, one piece each, to be called in order.
+
+    They raise `DamagedBlob`.
+    """
+    read = partial(_read_plain, file) if key is None else _SealedFile(file, key).read
     end = start + length
     while start < end:
         stop = min(end, start - start % PIECE_BYTES + PIECE_BYTES)
-        yield partial(_plain, file, start, stop) if cipher is None else partial(_sealed, cipher, file, start, stop)
+        yield partial(read, start, stop)
         start = stop
 
 
-def _plain(file: int, start: int, stop: int) -> bytes:
-    return _read(file, start, stop - start)
+def _read_plain(file: int, start: int, stop: int) -> bytearray:
+    content = bytearray(stop - start)
+    _fill(file, memoryview(content), start)
+    return content
 
 
-def _sealed(cipher: ChunkCipher, file: int, start: int, stop: int) -> bytes:
-    """The plain bytes `start` to `stop`; opens the chunks they lie in."""
-    first, end = start // CHUNK_BYTES, -(-stop // CHUNK_BYTES)
-    file_bytes = os.fstat(file).st_size
-    sealed_end = min(end * SEALED_BYTES, file_bytes)
-    sealed = memoryview(_read(file, first * SEALED_BYTES, sealed_end - first * SEALED_BYTES))
-    opened = [
-        cipher.open(first + index, sealed[at : at + SEALED_BYTES], last=(first + index + 1) * SEALED_BYTES >= file_bytes)
-        for index, at in enumerate(range(0, len(sealed), SEALED_BYTES))
-    ]
-    plain = b"".join(opened)
-    wanted = plain[start - first * CHUNK_BYTES : stop - first * CHUNK_BYTES]
-    if len(wanted) != stop - start:
-        raise DamagedBlob("the file is shorter than the blob")
-    return wanted
+class _SealedFile:
+    """Opens the chunks that a range lies in. The buffer of what is on disk is reused from piece to piece."""
 
+    def __init__(self, file: int, key: bytes):
+        self._file = file
+        self._cipher = ChunkCipher(key)
+        self._sealed = memoryview(bytearray(PIECE_CHUNKS * SEALED_BYTES))
+        self._file_bytes = os.fstat(file).st_size
 
-def _read(file: int, start: int, length: int) -> bytes:
-    """Exactly `length` bytes; a signal or a network file system may return fewer at a time."""
-    parts = []
-    while length > 0:
-        part = os.pread(file, length, start)
-        if not part:
+    def read(self, start: int, stop: int) -> bytearray:
+        first, end = start // CHUNK_BYTES, -(-stop // CHUNK_BYTES)
+        length = min(end * SEALED_BYTES, self._file_bytes) - first * SEALED_BYTES
+        if length < TAG_BYTES:
             raise DamagedBlob("the file is shorter than the blob")
-        parts.append(part)
-        start, length = start + len(part), length - len(part)
-    return parts[0] if len(parts) == 1 else b"".join(parts)
+        sealed = self._sealed[:length]
+        _fill(self._file, sealed, first * SEALED_BYTES)
+        content = self._open(sealed, first)
+        if len(content) < stop - first * CHUNK_BYTES:
+            raise DamagedBlob("the file is shorter than the blob")
+        del content[stop - first * CHUNK_BYTES :]
+        del content[: start - first * CHUNK_BYTES]
+        return content
+
+    def _open(self, sealed: memoryview, first: int) -> bytearray:
+        chunks = -(-len(sealed) // SEALED_BYTES)
+        if len(sealed) - (chunks - 1) * SEALED_BYTES < TAG_BYTES:
+            raise DamagedBlob("the file ends within a tag")
+        content = bytearray(len(sealed) - chunks * TAG_BYTES)
+        with memoryview(content) as opened:
+            for index in range(chunks):
+                part = sealed[index * SEALED_BYTES : (index + 1) * SEALED_BYTES]
+                target = opened[index * CHUNK_BYTES : index * CHUNK_BYTES + len(part) - TAG_BYTES]
+                last = (first + index + 1) * SEALED_BYTES >= self._file_bytes
+                self._cipher.open_into(target, first + index, part, last=last)
+                target.release()
+        return content
+
+
+def _fill(file: int, buffer: memoryview, start: int) -> None:
+    """Exactly as much as the buffer holds; a signal or a network file system may return less at a time."""
+    while buffer:
+        read = os.preadv(file, [buffer], start)
+        if not read:
+            raise DamagedBlob("the file is shorter than the blob")
+        start, buffer = start + read, buffer[read:]

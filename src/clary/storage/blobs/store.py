@@ -48,7 +48,7 @@ class BlobStore:
         self._executor = ThreadPoolExecutor(THREADS, thread_name_prefix="blobs")
         _make_directories(root, self._incoming)
 
-    def create(self, key: bytes | None = None, *, observe: Callable[[bytes], None] | None = None) -> BlobWriter:
+    def create(self, key: bytes | None = None, *, observe: Callable[[memoryview], None] | None = None) -> BlobWriter:
         """A writer for a new blob, sealed with `key` (32 bytes, never used for another blob) when one is given."""
         blob_id = secrets.token_hex(16)
         if self._created is not None:
@@ -63,12 +63,12 @@ class BlobStore:
             durable=self._durable,
         )
 
-    async def read(self, blob_id: str, start: int, length: int, key: bytes | None = None) -> AsyncIterator[bytes]:
+    async def read(self, blob_id: str, start: int, length: int, key: bytes | None = None) -> AsyncIterator[bytes | bytearray]:
         """The bytes `start` to `start + length`, in pieces. Raises `DamagedBlob`."""
         async for piece in self.read_file(self._path(blob_id), start, length, key):
             yield piece
 
-    async def read_file(self, path: Path, start: int, length: int, key: bytes | None = None) -> AsyncIterator[bytes]:
+    async def read_file(self, path: Path, start: int, length: int, key: bytes | None = None) -> AsyncIterator[bytes | bytearray]:
         """The same of any file."""
         loop = asyncio.get_running_loop()
         try:

@@ -9,10 +9,11 @@ from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from pathlib import Path
 
-from clary.storage.blobs.cipher import CHUNK_BYTES, ChunkCipher
+from clary.storage.blobs.cipher import CHUNK_BYTES, SEALED_BYTES, ChunkCipher
 from clary.storage.blobs.disk import sync_directory, sync_file
 
-BATCH_BYTES = 512 * 1024
+BATCH_CHUNKS = 8
+BATCH_BYTES = BATCH_CHUNKS * CHUNK_BYTES
 """What is gathered before a thread is asked to store it: large enough to make the hand-over cheap."""
 
 
@@ -27,8 +28,9 @@ class Blob:
 class BlobWriter:
     """Takes a stream; `finish` publishes it, `abort` leaves nothing behind. Use one from one task.
 
-    A batch is stored by a thread while the next one is gathered, so at most two batches are in memory. `observe` is
-    called in that thread with every batch, in order, before it is stored: digests belong there.
+    A thread stores a batch while the next one is gathered. Two batches and a sealed one are all the memory it takes, whatever
+    the size of the blob; they are reused, because fresh pages cost more than the cipher. `observe` is called in that thread
+    with every batch, in order, before it is stored: digests belong there. It must not keep what it is given.
     """
 
     def __init__(
@@ -39,7 +41,7 @@ class BlobWriter:
         executor: Executor,
         *,
         key: bytes | None,
-        observe: Callable[[bytes], None] | None,
+        observe: Callable[[memoryview], None] | None,
         durable: bool,
     ):
         self._id = blob_id
@@ -50,32 +52,37 @@ class BlobWriter:
         self._observe = observe
         self._durable = durable
         self._file = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0), 0o600)
-        self._gathered: list[bytes] = []
-        self._gathered_bytes = 0
-        self._held_back = b""
+        self._batch = memoryview(bytearray(BATCH_BYTES))
+        self._filled = 0
+        self._spare: memoryview | None = None
+        self._sealed = memoryview(bytearray(BATCH_CHUNKS * SEALED_BYTES)) if key is not None else None
         self._chunks = 0
         self._size = 0
+        self._ended = False
         self._job: Future[None] | None = None
 
     async def write(self, data: bytes) -> None:
         """Take `data`. Raises the `OSError` of an earlier batch that could not be stored, such as a full disk."""
-        self._gathered.append(data)
-        self._gathered_bytes += len(data)
-        if self._gathered_bytes >= BATCH_BYTES:
-            await self._job_done()
-            self._job = self._executor.submit(self._store, self._take())
+        rest = memoryview(data)
+        while rest:
+            if self._filled == BATCH_BYTES:  # and more is coming, so this batch does not end the blob
+                await self._store_batch()
+            some = rest[: BATCH_BYTES - self._filled]
+            self._batch[self._filled : self._filled + len(some)] = some
+            self._filled += len(some)
+            rest = rest[len(some) :]
 
-    async def flush(self) -> None:
-        """Store what is gathered, so that `observe` has seen everything written so far."""
+    async def end(self) -> None:
+        """Store what is left. `observe` has seen everything then, and nothing is published yet; only `finish` may follow."""
         await self._job_done()
-        self._job = self._executor.submit(self._store, self._take())
+        self._job = self._executor.submit(self._store, self._batch[: self._filled], True)
+        self._filled, self._ended = 0, True
         await self._job_done()
 
     async def finish(self) -> Blob:
         """Publish the blob; when this returns it is on disk."""
-        if self._gathered:
-            await self.flush()
-        await self._job_done()
+        if not self._ended:
+            await self.end()
         self._job = self._executor.submit(self._publish)
         await self._job_done()
         return Blob(self._id, self._size)
@@ -87,36 +94,37 @@ class BlobWriter:
         self._job = self._executor.submit(self._discard)
         await self._job_done()
 
+    async def _store_batch(self) -> None:
+        await self._job_done()
+        full, self._batch = self._batch, self._spare or memoryview(bytearray(BATCH_BYTES))
+        self._spare, self._filled = full, 0
+        self._job = self._executor.submit(self._store, full, False)
+
     async def _job_done(self) -> None:
         if self._job is not None:
             await asyncio.wrap_future(self._job)
 
-    def _take(self) -> bytes:
-        batch = self._gathered[0] if len(self._gathered) == 1 else b"".join(self._gathered)
-        self._gathered, self._gathered_bytes = [], 0
-        return batch
-
-    def _store(self, batch: bytes) -> None:
+    def _store(self, batch: memoryview, last: bool) -> None:
         if self._observe is not None:
             self._observe(batch)
         self._size += len(batch)
-        _write_all(self._file, batch if self._cipher is None else self._seal(self._cipher, batch))
+        _write_all(self._file, self._seal(batch, last) if self._cipher is not None else batch)
 
-    def _seal(self, cipher: ChunkCipher, batch: bytes) -> bytes:
-        """All whole chunks but the last: only `_publish` knows which chunk ends the blob."""
-        data = memoryview(self._held_back + batch if self._held_back else batch)
-        sealed, start = [], 0
-        while len(data) - start > CHUNK_BYTES:
-            sealed.append(cipher.seal(self._chunks, data[start : start + CHUNK_BYTES], last=False))
+    def _seal(self, batch: memoryview, last: bool) -> memoryview:
+        """The batch's chunks, sealed. A blob has at least one chunk, so that an empty one cannot be forged either."""
+        assert self._cipher is not None
+        assert self._sealed is not None
+        length = 0
+        for start in range(0, max(len(batch), 1), CHUNK_BYTES):
+            chunk = batch[start : start + CHUNK_BYTES]
+            sealed = self._sealed[length : length + len(chunk) + SEALED_BYTES - CHUNK_BYTES]
+            self._cipher.seal_into(sealed, self._chunks, chunk, last=last and start + CHUNK_BYTES >= len(batch))
+            length += len(sealed)
             self._chunks += 1
-            start += CHUNK_BYTES
-        self._held_back = bytes(data[start:])
-        return b"".join(sealed)
+        return self._sealed[:length]
 
     def _publish(self) -> None:
         """The rename may come before the sync because nothing refers to the blob yet: one journal commit instead of two."""
-        if self._cipher is not None:
-            _write_all(self._file, self._cipher.seal(self._chunks, self._held_back, last=True))
         os.rename(self._temporary, self._final)
         if self._durable:
             sync_file(self._file)
@@ -134,7 +142,6 @@ class BlobWriter:
             self._file = -1
 
 
-def _write_all(file: int, data: bytes) -> None:
-    rest = memoryview(data)
-    while rest:
-        rest = rest[os.write(file, rest) :]
+def _write_all(file: int, data: memoryview) -> None:
+    while data:
+        data = data[os.write(file, data) :]

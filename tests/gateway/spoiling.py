@@ -52,9 +52,9 @@ def _body(request: RequestParts, source: random.Random) -> RequestParts:
         new = source.choice(BODIES)
     elif kind < 0.2:
         new = body[: source.randrange(len(body))]
-    elif body[:1] == b"{":
+    elif "json" in request.headers.get("content-type", ""):
         new = orjson.dumps(_replaced(orjson.loads(body), source))
-    elif body[:1] == b"<":
+    elif body.startswith(b"<"):
         new = _other_xml(body, source)
     elif "form" in request.headers.get("content-type", ""):
         new = _other_form(body, source)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import io
 import json
+import socket
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -34,9 +36,14 @@ _session = botocore.session.Session()
 
 
 def preload() -> None:
-    """Pay for the service model in the warm process; a client in a fork then costs milliseconds."""
-    for _ in range(2):
-        _client("http://127.0.0.1:9", "us-east-1", {"AccessKeyId": "warm", "SecretAccessKey": "warm", "SessionToken": "warm"})
+    """Pay in the warm process for the service model and for whatever a first request sets up; forks find it done."""
+    with socket.socket() as nobody_listens:
+        nobody_listens.bind(("127.0.0.1", 0))
+        address = f"http://127.0.0.1:{nobody_listens.getsockname()[1]}"
+        client = _client(address, "us-east-1", {"AccessKeyId": "warm", "SecretAccessKey": "warm", "SessionToken": "warm"})
+        for request in (client.list_objects_v2, client.head_bucket):
+            with contextlib.suppress(ConnectionError):
+                request(Bucket="warm")
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,13 +71,15 @@ class MetricName:
     @property
     def row(self) -> str:
         """The name of the metric's row; rows of a namespace, and of a metric in it, share a prefix."""
-        identity = orjson.dumps([self.namespace, self.metric, self.dimensions])
-        digest = hashlib.sha256(identity).hexdigest()[:32]
-        return row_prefix(self.namespace, self.metric) + digest
+        return row_prefix(self.namespace, self.metric) + self._digest
 
     def journal_stream(self, scope: Scope) -> str:
-        identity = orjson.dumps([self.namespace, self.metric, self.dimensions]).decode()
-        return f"metrics/{scope.account}/{scope.region}/{identity}"
+        return f"metrics/{scope.account}/{scope.region}/{self._digest}"
+
+    @property
+    def _digest(self) -> str:
+        identity = orjson.dumps([self.namespace, self.metric, self.dimensions])
+        return hashlib.sha256(identity).hexdigest()[:40]
 
 
 def row_prefix(namespace: str, metric: str | None = None) -> str:

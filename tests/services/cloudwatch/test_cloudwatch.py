@@ -95,6 +95,13 @@ def test_dimensions_and_units_keep_metrics_apart(cloudwatch, space):
     assert get(cloudwatch, space, "m", Dimensions=dimensions[:1]) == []
 
 
+def test_the_longest_names_and_values(cloudwatch, space):
+    dimensions = [{"Name": f"{n:02d}" + "é" * 250, "Value": "ü" * 1000} for n in range(30)]
+    put(cloudwatch, space + "/" + "x" * 200, "é" * 255, 3.0, Dimensions=dimensions)
+    (point,) = get(cloudwatch, space + "/" + "x" * 200, "é" * 255, Dimensions=dimensions)
+    assert point["Sum"] == 3.0
+
+
 def test_metric_data_and_arithmetic(cloudwatch, space):
     put(cloudwatch, space, "errors", 1, 2, 3)
     put(cloudwatch, space, "requests", 10, 0, 30)

@@ -287,6 +287,16 @@ def test_accounts_and_regions_are_apart(server, logs, group):
         assert other.describe_log_groups(logGroupNamePrefix=group)["logGroups"] == []
 
 
+def test_a_group_can_be_named_by_its_arn(logs, group):
+    put(logs, group, "s", (now_ms(), "x"))
+    arn = f"arn:aws:logs:us-east-1:000000000000:log-group:{group}"
+    assert messages(logs.get_log_events(logGroupIdentifier=arn, logStreamName="s")) == ["x"]
+    assert messages(logs.filter_log_events(logGroupIdentifier=arn)) == ["x"]
+    elsewhere = arn.replace("000000000000", "111122223333")
+    assert code(logs.describe_log_streams, logGroupIdentifier=elsewhere) == "ResourceNotFoundException"
+    assert code(logs.describe_log_streams, logGroupIdentifier=arn, logGroupName=group) == "InvalidParameterException"
+
+
 def test_what_is_not_built_says_so(logs, group):
     assert code(logs.start_query, startTime=0, endTime=1, queryString="fields @message", logGroupName=group) == "NotImplemented"
     assert code(logs.create_log_group, logGroupName=group + "/k", kmsKeyId="k") == "ValidationException"

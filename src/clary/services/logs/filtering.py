@@ -103,7 +103,7 @@ async def _page(merged: Items, matches: Matcher, limit: int) -> dict[str, Any]:
 
 def _streams(ctx: Context, request: dict) -> list[Resource]:
     """The rows of the streams to look into."""
-    group = group_named(request)
+    group = group_named(ctx, request)
     find_group(ctx, group)
     if "logStreamNames" in request:
         if "logStreamNamePrefix" in request:

@@ -39,7 +39,7 @@ class LogEvents:
     @operation("GetLogEvents")
     def get_log_events(self, ctx: Context, request: dict) -> dict:
         """Events in the order they came in. At either end a page is empty and its token is the one that was sent."""
-        row = find_stream(ctx, group_named(request), request["logStreamName"])
+        row = find_stream(ctx, group_named(ctx, request), request["logStreamName"])
         forward, position = self._position(row, request)
         window = {"since_ms": request.get("startTime"), "until_ms": _before(request.get("endTime"))}
         limit = request.get("limit", 10_000)

@@ -44,7 +44,7 @@ class LogGroups:
     @operation("DescribeLogGroups")
     def describe_log_groups(self, ctx: Context, request: dict) -> dict:
         if "logGroupIdentifiers" in request:
-            names = map(group_of_identifier, request["logGroupIdentifiers"])
+            names = [group_of_identifier(ctx, identifier) for identifier in request["logGroupIdentifiers"]]
             found = [ctx.platform.resources.get(GROUP, ctx.scope, name) for name in names]
             return {"logGroups": [_described(row) for row in found if row is not None]}
         if "logGroupNamePrefix" in request and "logGroupNamePattern" in request:

@@ -49,7 +49,7 @@ class LogStreamOperations:
     @operation("DescribeLogStreams")
     async def describe_log_streams(self, ctx: Context, request: dict) -> dict:
         """`nextToken` only where streams remain: SDK v2 repeats the request for ever while it sees one."""
-        group = group_named(request)
+        group = group_named(ctx, request)
         find_group(ctx, group)
         if request.get("orderBy") == "LastEventTime":
             rows, token = await self._page_by_time(ctx, group, request)

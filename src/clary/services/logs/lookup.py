@@ -23,17 +23,25 @@ class ResourceAlreadyExistsException(ServiceError):
     status = 400
 
 
-def group_named(request: dict[str, Any]) -> str:
+def group_named(ctx: Context, request: dict[str, Any]) -> str:
     """The group a request means: `logGroupName`, or `logGroupIdentifier`, which may be an ARN."""
     names = [request[member] for member in ("logGroupName", "logGroupIdentifier") if member in request]
     if len(names) != 1:
         raise InvalidParameterException("Exactly one of logGroupName and logGroupIdentifier must be given")
-    return group_of_identifier(names[0])
+    return group_of_identifier(ctx, names[0])
 
 
-def group_of_identifier(identifier: str) -> str:
-    """The name in `arn:aws:logs:REGION:ACCOUNT:log-group:NAME[:*]`; a name is left as it is."""
-    return identifier.split(":")[6] if identifier.count(":") >= 6 else identifier
+def group_of_identifier(ctx: Context, identifier: str) -> str:
+    """The name in `arn:aws:logs:REGION:ACCOUNT:log-group:NAME[:*]`; a name is left as it is.
+
+    Raises ResourceNotFoundException for an ARN of another account or region.
+    """
+    parts = identifier.split(":")
+    if len(parts) < 7:
+        return identifier
+    if (parts[4], parts[3]) != (ctx.account, ctx.region):
+        raise ResourceNotFoundException(NO_GROUP)
+    return parts[6]
 
 
 def find_group(ctx: Context, group: str) -> Resource:

@@ -36,6 +36,11 @@ CHECKPOINT_BYTES = 16 * 1024 * 1024
 OPEN_STREAMS = 1000
 """How many streams are kept in memory (about 2 KB each)."""
 
+LONGEST_NAME = 4096
+"""Bytes of a stream's name in UTF-8."""
+_STATE_BYTES = 8 * LONGEST_NAME
+"""What is read of a file to find its stream's name, which JSON may make six times as long."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -93,6 +98,8 @@ class Journal:
         `cursor` replaces the stream's cursor, atomically with the records: a reader of some source stores how far it
         has read, and after a crash goes on from `cursor(stream)` with nothing lost and nothing twice.
         """
+        if len(stream.encode()) > LONGEST_NAME:
+            raise ValueError(f"the name of a stream may have {LONGEST_NAME} bytes; this one has {len(stream.encode())}")
         return await self._group.submit(_Append(stream, encode_records(records), cursor))
 
     def read(
@@ -161,7 +168,8 @@ class Journal:
     def _all_names(self) -> set[str]:
         """The names of all streams, read from the files on the first use."""
         if self._names is None:
-            self._names = {_name_in(path) for path in self._root.glob("??/*.seg")} - {""}
+            of_stream = {path.name.split("-")[0]: path for path in self._root.glob("??/*.seg")}
+            self._names = {_name_in(path) for path in of_stream.values()} - {""}
         return self._names
 
     def _commit(self, jobs: list[_Append | _Trim | _Delete]) -> list[Outcome]:
@@ -302,5 +310,5 @@ def _restore(stream: Stream, sizes: dict[Path, int]) -> None:
 def _name_in(path: Path) -> str:
     """The stream a segment file belongs to, from its first frame; empty when that is torn."""
     with path.open("rb") as file:
-        head = file.read(64 * 1024)
+        head = file.read(_STATE_BYTES)
     return next((decode_state(body).stream for _, _, body in frames(head)), "")

@@ -13,41 +13,42 @@ from clary.formats import records
 SDK = Path(__file__).parents[2] / ".envs" / "sagemaker-v2" / "bin" / "python"
 pytestmark = pytest.mark.skipif(not SDK.exists(), reason="the SDK's environment is made by `make test`")
 
-WRITE = """
+PROGRAM = """
 import sys, numpy
-from sagemaker.amazon.common import write_numpy_to_dense_tensor
-table = numpy.load(sys.argv[1])
-with open(sys.argv[2], "wb") as file:
-    write_numpy_to_dense_tensor(file, table[:, 1:], table[:, 0])
-"""
-READ = """
-import sys, numpy
-from sagemaker.amazon.common import read_records
-with open(sys.argv[1], "rb") as file:
+from sagemaker.amazon.common import read_records, write_numpy_to_dense_tensor
+folder = sys.argv[1]
+for name in ("float32", "float64"):
+    table = numpy.load(f"{folder}/{name}.npy")
+    with open(f"{folder}/{name}.pbr", "wb") as file:
+        write_numpy_to_dense_tensor(file, table[:, 1:], table[:, 0])
+with open(f"{folder}/ours.pbr", "rb") as file:
     rows = [
         [record.label["values"].float32_tensor.values[0], *record.features["values"].float32_tensor.values]
         for record in read_records(file)
     ]
-numpy.save(sys.argv[2], numpy.array(rows, dtype="float32"))
+numpy.save(f"{folder}/read.npy", numpy.array(rows, dtype="float32"))
 """
+TABLE = np.random.default_rng(0).normal(size=(500, 7))
 
 
-def sdk(program: str, *arguments: Path) -> None:
-    subprocess.run([SDK, "-c", program, *map(str, arguments)], check=True, capture_output=True)
+@pytest.fixture(scope="module")
+def exchanged(tmp_path_factory):
+    """A folder in which the SDK has read our records and written its own; importing it takes seconds, so once."""
+    folder = tmp_path_factory.mktemp("sdk")
+    for name in ("float32", "float64"):
+        np.save(folder / f"{name}.npy", TABLE.astype(name))
+    ours = TABLE.astype(np.float32)
+    (folder / "ours.pbr").write_bytes(records.write(ours[:, 1:], ours[:, 0]))
+    subprocess.run([SDK, "-c", PROGRAM, str(folder)], check=True, capture_output=True)
+    return folder
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_we_read_what_the_sdk_writes(tmp_path, dtype):
-    table = np.random.default_rng(0).normal(size=(500, 7)).astype(dtype)
-    np.save(tmp_path / "table.npy", table)
-    sdk(WRITE, tmp_path / "table.npy", tmp_path / "rows.pbr")
-    batch = records.parse((tmp_path / "rows.pbr").read_bytes())
-    np.testing.assert_array_equal(batch.features, table[:, 1:].astype(np.float32))
-    np.testing.assert_array_equal(batch.labels, table[:, 0].astype(np.float32))
+@pytest.mark.parametrize("name", ["float32", "float64"])
+def test_we_read_what_the_sdk_writes(exchanged, name):
+    batch = records.parse((exchanged / f"{name}.pbr").read_bytes())
+    np.testing.assert_array_equal(batch.features, TABLE[:, 1:].astype(np.float32))
+    np.testing.assert_array_equal(batch.labels, TABLE[:, 0].astype(np.float32))
 
 
-def test_the_sdk_reads_what_we_write(tmp_path):
-    table = np.random.default_rng(0).normal(size=(500, 7)).astype(np.float32)
-    (tmp_path / "rows.pbr").write_bytes(records.write(table[:, 1:], table[:, 0]))
-    sdk(READ, tmp_path / "rows.pbr", tmp_path / "table.npy")
-    np.testing.assert_array_equal(np.load(tmp_path / "table.npy"), table)
+def test_the_sdk_reads_what_we_write(exchanged):
+    np.testing.assert_array_equal(np.load(exchanged / "read.npy"), TABLE.astype(np.float32))

@@ -71,6 +71,14 @@ class Gateway:
         self._keys.forget()
         self._authorizer.forget()
 
+    def forget_everything(self) -> None:
+        """All rows are gone: services are built anew, as after a start."""
+        self.forget_identities()
+        self._dispatcher.unmount()
+
+    def mount_reset(self, reset: Callable[[], Awaitable[None]]) -> None:
+        self._pages.mount_reset(reset, self.administration.token)
+
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         started, id_ = time.perf_counter(), request_id()
         request = _request_of(scope)
@@ -111,7 +119,7 @@ class Gateway:
             exchange.route = wire.Route("clary", request.path.rpartition("/")[2], "json", request.method, request.path)
             if self.administration.has(request):
                 return await self.administration.answer(request, await exchange.body.whole(BODY_LIMIT))
-            return await self._pages.answer(request.method, request.path)
+            return await self._pages.answer(request)
         if (invocation := _invocation(request)) is not None:
             return await self._invoke(exchange, invocation)
         if wire.reads_form(request):

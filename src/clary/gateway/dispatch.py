@@ -39,6 +39,10 @@ class Dispatcher:
             return {}
         return operations_of(importlib.import_module(MOUNTED[service]).resources(self._platform))
 
+    def unmount(self) -> None:
+        """Build services again on their next call."""
+        self._tables.clear()
+
     async def run(self, handler: Handler, ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
         """Authorize, then call."""
         self._authorizer.authorize(ctx, request)

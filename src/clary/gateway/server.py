@@ -11,7 +11,6 @@ import argparse
 import asyncio
 import contextlib
 import dataclasses
-import importlib
 import ipaddress
 import logging
 import os
@@ -29,8 +28,10 @@ from clary.core.clock import Clock
 from clary.core.config import Config, load
 from clary.core.service import Platform
 from clary.gateway.app import Gateway
+from clary.gateway.control_loops import ControlLoops
 from clary.gateway.corked import CorkedProtocol
 from clary.gateway.data_directory import DataDirectory, DataDirectoryError
+from clary.gateway.reset import Reset
 from clary.services.iam.rows import CHANGED as IAM_CHANGED
 
 log = logging.getLogger("clary.server")
@@ -39,7 +40,6 @@ KEEP_ALIVE_SECONDS = 75
 """Longer than the idle time of common client pools, so that the client is the one that closes."""
 GRACE_SECONDS = 15
 """How long a graceful stop waits for requests in flight."""
-LOOP_RESTART_SECONDS = 5
 
 
 class Listener(uvicorn.Server):
@@ -115,6 +115,8 @@ async def _serve(config: Config, directory: DataDirectory, ready: Callable[[dict
     async with open_platform(config, loops.wake) as platform:
         gateway = Gateway(platform)
         loops.on(IAM_CHANGED, gateway.forget_identities)
+        if config.allow_reset:
+            gateway.mount_reset(Reset(platform, loops, gateway.forget_everything).run)
         _show_root_key(await gateway.open())
         listeners, facts = await _listen(config, gateway)
         directory.announce(facts | {"token": gateway.administration.token})
@@ -123,6 +125,8 @@ async def _serve(config: Config, directory: DataDirectory, ready: Callable[[dict
         await stop.wait()
         await _stop_listening(listeners)
         await loops.stop()
+        if (fork_servers := platform.extensions.get("fork_servers")) is not None:
+            fork_servers.close()
 
 
 @contextlib.asynccontextmanager
@@ -140,6 +144,7 @@ async def open_platform(config: Config, wake: Callable[[str], None] = lambda top
     finally:
         await journal.close()
         await resources.close()
+        blobs.close()
 
 
 def _show_address(facts: dict[str, Any]) -> None:
@@ -224,50 +229,6 @@ async def _stop_listening(listeners: list[tuple[Listener, asyncio.Task]]) -> Non
 
 def _bracketed(host: str) -> str:
     return f"[{host}]" if ":" in host else host
-
-
-class ControlLoops:
-    """The loops of `compute.control`, imported only when the server already listens."""
-
-    def __init__(self) -> None:
-        self._event_loop = asyncio.get_running_loop()
-        self._loops: dict[str, Any] = {}
-        self._listeners: dict[str, Callable[[], None]] = {}
-        self._tasks: list[asyncio.Task] = []
-
-    def wake(self, topic: str) -> None:
-        """Tell the loop `topic` to look again; from any thread. A topic without a loop is nobody's business."""
-        if (loop := self._loops.get(topic)) is not None:
-            self._event_loop.call_soon_threadsafe(loop.woken.set)
-        if (listener := self._listeners.get(topic)) is not None:
-            listener()
-
-    def on(self, topic: str, listener: Callable[[], None]) -> None:
-        """Call `listener` on the event loop whenever `topic` is woken."""
-        self._listeners[topic] = listener
-
-    def start(self, platform: Platform) -> None:
-        from clary.compute.control import LOOPS
-
-        for topic, target in LOOPS.items():
-            self._tasks.append(asyncio.create_task(self._run(topic, target, platform), name=f"control loop {topic}"))
-
-    async def _run(self, topic: str, target: str, platform: Platform) -> None:
-        """A loop that fails is a defect: it is logged with its trace, and started again so that other jobs go on."""
-        module, _, name = target.partition(":")
-        while True:
-            try:
-                loop = self._loops[topic] = getattr(importlib.import_module(module), name)(platform)
-                await loop.run()
-                return
-            except Exception:
-                log.exception("control loop %s failed; it starts again in %s s", topic, LOOP_RESTART_SECONDS)
-                await asyncio.sleep(LOOP_RESTART_SECONDS)
-
-    async def stop(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
 
 
 def main(arguments: list[str] | None = None) -> int:

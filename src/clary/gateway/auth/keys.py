@@ -28,7 +28,8 @@ from clary.services.iam.rows import ACCESS_KEY, NOWHERE, USER, find_role, home, 
 if TYPE_CHECKING:
     from clary.storage.resources import ResourceStore, Transaction
 
-_SERVER_SECRET = "gateway-secret"
+SERVER_SECRET = "gateway-secret"
+"""The kind of the rows that belong to the server itself: the key of session tokens, and which access key is root's."""
 _TOKEN_PREFIX = "clary."
 _ROLE_ARN = re.compile(r"arn:(aws[\w-]*):iam::(\d{12}):role/(?:.+/)?([\w+=,.@-]+)")
 _ISSUED = re.compile(r"A[KS]IA[A-Z2-7]{16}")
@@ -58,8 +59,8 @@ class Keys:
         return await self._resources.write(lambda transaction: self._prepare(transaction, strict))
 
     def _prepare(self, transaction: Transaction, strict: bool) -> tuple[str, str] | None:
-        row = transaction.get(_SERVER_SECRET, NOWHERE, "sessions") or transaction.insert(
-            _SERVER_SECRET,
+        row = transaction.get(SERVER_SECRET, NOWHERE, "sessions") or transaction.insert(
+            SERVER_SECRET,
             NOWHERE,
             "sessions",
             arn="clary:sessions",
@@ -67,12 +68,12 @@ class Keys:
             created=time.time(),
         )
         self._server_key = bytes.fromhex(row.document["Key"])
-        if not strict or transaction.get(_SERVER_SECRET, NOWHERE, "root") is not None:
+        if not strict or transaction.get(SERVER_SECRET, NOWHERE, "root") is not None:
             return None
         access_key, secret = access_key_id("AKIA", DEFAULT_ACCOUNT), secrets.token_urlsafe(30)
         insert_access_key(transaction, DEFAULT_ACCOUNT, None, access_key, secret, time.time())
         root = {"AccessKeyId": access_key}
-        transaction.insert(_SERVER_SECRET, NOWHERE, "root", arn="clary:root", document=root, created=time.time())
+        transaction.insert(SERVER_SECRET, NOWHERE, "root", arn="clary:root", document=root, created=time.time())
         return access_key, secret
 
     def find(self, access_key: str, token: str | None) -> Credential | None:

@@ -57,6 +57,7 @@ class TrainingLoop:
         finally:
             for task in self._tasks:
                 task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def _follow(self, job: Resource, runner: ProcessRunner) -> None:
         if follower := self._followers.get(job.arn):
@@ -118,14 +119,22 @@ class Follower:
         if not capacity.is_free:
             await self._enter("Pending")
         turn = asyncio.create_task(capacity.wait())
-        while not turn.done() and self._refresh() and self.job.status == "InProgress":
-            stop = asyncio.create_task(self.woken.wait())
-            await asyncio.wait((turn, stop), return_when=asyncio.FIRST_COMPLETED)
-            stop.cancel()
-            self.woken.clear()
-        if not turn.done():
-            turn.cancel()
+        try:
+            while not turn.done() and self._refresh() and self.job.status == "InProgress":
+                await self._until_woken_or(turn)
+        except BaseException:
+            turn.cancel() or capacity.release()
+            raise
+        if turn.cancel():  # the job is being stopped, which needs no slot of its own
             capacity.take()
+
+    async def _until_woken_or(self, turn: asyncio.Task[None]) -> None:
+        woken = asyncio.create_task(self.woken.wait())
+        try:
+            await asyncio.wait((turn, woken), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            woken.cancel()
+        self.woken.clear()
 
     def _refresh(self) -> bool:
         """Read the row again; False when there is nothing left to do."""

@@ -91,22 +91,28 @@ FROM_TEXT: dict[str, Callable[[str], Any]] = {
 """Readers by shape type."""
 
 
+def utc(value: datetime | float) -> datetime:
+    """What a handler gave for a timestamp as an aware UTC datetime; naive datetimes are UTC."""
+    if not isinstance(value, datetime):
+        return datetime.fromtimestamp(value, UTC)
+    if value.tzinfo is UTC:
+        return value
+    return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
+
+
 def epoch(value: datetime | float) -> float:
-    """Epoch seconds of what a handler gave for a timestamp; naive datetimes are UTC."""
-    if isinstance(value, datetime):
-        return (value if value.tzinfo else value.replace(tzinfo=UTC)).timestamp()
-    return value
+    """The same as epoch seconds."""
+    return utc(value).timestamp() if isinstance(value, datetime) else value
 
 
 def iso8601(value: datetime | float) -> str:
     """`2024-01-01T00:00:00Z`, with a fraction where there is one."""
-    moment = datetime.fromtimestamp(epoch(value), UTC)
-    return moment.isoformat(timespec="auto").replace("+00:00", "Z")
+    return utc(value).isoformat()[: -len("+00:00")] + "Z"
 
 
 def rfc822(value: datetime | float) -> str:
     """`Mon, 01 Jan 2024 00:00:00 GMT`; whole seconds, as HTTP dates are."""
-    return format_datetime(datetime.fromtimestamp(math.floor(epoch(value)), UTC), usegmt=True)
+    return format_datetime(utc(value).replace(microsecond=0), usegmt=True)
 
 
 TIMESTAMP_TEXT: dict[str, Callable[[datetime | float], str]] = {

@@ -7,7 +7,6 @@ leave the house, and a member that is None stays at home.
 from __future__ import annotations
 
 import base64
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from clary.gateway.wire import scalars
@@ -73,7 +72,7 @@ class CborWriter(JsonWriter):
         return lambda value: value.encode() if isinstance(value, str) else value
 
     def of_timestamp(self, shape: Shape) -> Plan | None:
-        return lambda value: datetime.fromtimestamp(scalars.epoch(value), UTC)
+        return scalars.utc
 
 
 def _json_float(value: float) -> float | str:

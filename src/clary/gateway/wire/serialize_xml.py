@@ -23,6 +23,8 @@ _REFERENCES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "\r": "&#1
 
 def escape(text: str) -> str:
     """`text` as XML content or attribute value; what XML cannot carry becomes U+FFFD."""
+    if text.isalnum():  # most values: names, numbers, words of an enumeration
+        return text
     return _SPECIAL.sub(lambda found: _REFERENCES.get(found[0], "\ufffd"), text)
 
 
@@ -101,14 +103,16 @@ class XmlWriter(Compiler):
         return write
 
     def of_string(self, shape: Shape) -> Write:
+        return lambda tag, value, out: out.append(f"<{tag}>{escape(str(value))}</{tag}>")
+
+    of_character = of_string
+
+    def of_integer(self, shape: Shape) -> Write:
+        """Scalars whose text has nothing to escape."""
         convert = to_text(shape.type_name, shape.serialization.get("timestampFormat", "iso8601"))
+        return lambda tag, value, out: out.append(f"<{tag}>{convert(value)}</{tag}>")
 
-        def write(tag: str, value: Any, out: list[str]) -> None:
-            out.append(f"<{tag}>{escape(convert(value))}</{tag}>")
-
-        return write
-
-    of_character = of_boolean = of_integer = of_long = of_float = of_double = of_blob = of_timestamp = of_string
+    of_boolean = of_long = of_float = of_double = of_blob = of_timestamp = of_integer
 
 
 def write_members(members: list[tuple[str, str, Write]], value: dict[str, Any], out: list[str]) -> None:

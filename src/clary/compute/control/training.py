@@ -123,7 +123,8 @@ class Follower:
             while not turn.done() and self._refresh() and self.job.status == "InProgress":
                 await self._until_woken_or(turn)
         except BaseException:
-            turn.cancel() or capacity.release()
+            if not turn.cancel():
+                capacity.release()  # the slot had come
             raise
         if turn.cancel():  # the job is being stopped, which needs no slot of its own
             capacity.take()

@@ -127,6 +127,7 @@ class EndpointLoop:
         try:
             running = await self._bring_up(endpoint, deployment)
         except VariantFailed as failure:
+            await self._remove_directory(self._directory(endpoint))
             await self._commit(endpoint, "Failed", {"FailureReason": reason(failure)})
             return
         self._plane.put_in_service(running)
@@ -150,6 +151,7 @@ class EndpointLoop:
         try:
             running = await self._bring_up(endpoint, pending)
         except VariantFailed as failure:
+            await self._remove_directory(self._directory(endpoint) / str(pending["generation"]))
             await self._commit(endpoint, "InService", {"FailureReason": reason(failure), "_pending": None})
             return
         former = self._plane.put_in_service(running)

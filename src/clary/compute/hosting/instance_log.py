@@ -51,6 +51,8 @@ class InstanceLog:
 
     async def ship(self, *, ended: bool = False) -> None:
         """Ship the complete lines that are new; `ended`: the last line too, complete or not."""
+        if not self._grown():
+            return
         async with self._lock:
             while lines := await asyncio.to_thread(self._read, ended):
                 now = int(time.time() * 1000)
@@ -60,13 +62,16 @@ class InstanceLog:
                 self._offset += size
                 await asyncio.to_thread(self._free)
 
-    def _read(self, ended: bool) -> list[bytes]:
+    def _grown(self) -> bool:
         try:
-            with self.file.open("rb") as file:
-                file.seek(self._offset)
-                data = file.read(READ_BYTES)
+            return self.file.stat().st_size > self._offset
         except FileNotFoundError:
-            return []
+            return False
+
+    def _read(self, ended: bool) -> list[bytes]:
+        with self.file.open("rb") as file:
+            file.seek(self._offset)
+            data = file.read(READ_BYTES)
         lines = data.splitlines(keepends=True)
         if lines and not lines[-1].endswith(b"\n") and not ended and len(lines[-1]) < LONGEST_LINE:
             lines.pop()

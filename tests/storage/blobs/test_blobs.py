@@ -228,3 +228,16 @@ def test_collect_removes_what_an_earlier_process_left_and_nothing_else(tmp_path)
         assert {name[3:] for name in files(store)} == {kept, ours, written.id}
 
     asyncio.run(scenario())
+
+
+def test_only_the_first_collect_collects(tmp_path):
+    """A later one could not tell what this process has created and not yet put into the index."""
+
+    async def scenario():
+        store = BlobStore(tmp_path / "blobs")
+        assert await store.collect(lambda ids: []) == 0
+        blob_id = await put(store, b"x", None)
+        assert await store.collect(lambda ids: []) == 0
+        assert await read(store, blob_id, 0, 1) == b"x"
+
+    asyncio.run(scenario())

@@ -92,6 +92,18 @@ def _after(marker: bytes, prefix: bytes, delimiter: bytes) -> bytes:
     return _after_all(marker) if is_common else marker + b"\0"
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A page on its way out: `said` is what all three lists say about it, `spell` how this one spells keys."""
+
+    page: Page
+    spell: Callable[[str], str]
+    said: dict[str, Any]
+
+    def entries(self, shown_owner: dict[str, str] | None) -> list[dict[str, Any]]:
+        return [_summary(stored, self.spell, shown_owner) for stored in self.page.contents]
+
+
 class Listing:
     """The three lists of a bucket's objects."""
 
@@ -101,63 +113,53 @@ class Listing:
     @operation("ListObjects", anonymous=True)
     async def list_objects(self, ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
         bucket, marker = access.readable_bucket(self._index, ctx, request), request.get("Marker", "")
-        page, said = await self._list(bucket, request, marker=marker)
-        said["Marker"] = said["_encode"](marker)
-        if page.next and "Delimiter" in request:  # without a delimiter clients go on after the last key
-            said["NextMarker"] = said["_encode"](page.last.decode())
-        return _answer(said, Contents=[_summary(stored, said["_encode"], owner(bucket.account)) for stored in page.contents])
+        answer = await self._answer(bucket, request, marker=marker)
+        response = answer.said | {"Marker": answer.spell(marker), "Contents": answer.entries(owner(bucket.account))}
+        if answer.page.next and "Delimiter" in request:  # without a delimiter clients go on after the last key
+            response["NextMarker"] = answer.spell(answer.page.last.decode())
+        return response
 
     @operation("ListObjectsV2", anonymous=True)
     async def list_objects_v2(self, ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
         bucket = access.readable_bucket(self._index, ctx, request)
         start = _read_token(request["ContinuationToken"]) if "ContinuationToken" in request else None
-        page, said = await self._list(bucket, request, marker=request.get("StartAfter", ""), start=start)
-        said |= {name: request[name] for name in ("ContinuationToken",) if name in request}
-        said |= {name: said["_encode"](request[name]) for name in ("StartAfter",) if name in request}
-        said["KeyCount"] = len(page)
-        if page.next:
-            said["NextContinuationToken"] = base64.urlsafe_b64encode(page.next).decode()
-        shown = owner(bucket.account) if request.get("FetchOwner") else None
-        return _answer(said, Contents=[_summary(stored, said["_encode"], shown) for stored in page.contents])
+        answer = await self._answer(bucket, request, marker=request.get("StartAfter", ""), start=start)
+        shown_owner = owner(bucket.account) if request.get("FetchOwner") else None
+        response = answer.said | {"KeyCount": len(answer.page), "Contents": answer.entries(shown_owner)}
+        if "ContinuationToken" in request:
+            response["ContinuationToken"] = request["ContinuationToken"]
+        if "StartAfter" in request:
+            response["StartAfter"] = answer.spell(request["StartAfter"])
+        if answer.page.next:
+            response["NextContinuationToken"] = base64.urlsafe_b64encode(answer.page.next).decode()
+        return response
 
     @operation("ListObjectVersions")
     async def list_object_versions(self, ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
         """Without versioning every object has one version, `null`."""
-        bucket = access.owned_bucket(self._index, ctx, request)
-        marker = request.get("KeyMarker", "")
-        page, said = await self._list(bucket, request, marker=marker)
-        said |= {"KeyMarker": said["_encode"](marker), "VersionIdMarker": request.get("VersionIdMarker", "")}
-        if page.next:
-            said |= {"NextKeyMarker": said["_encode"](page.last.decode()), "NextVersionIdMarker": "null"}
+        bucket, marker = access.owned_bucket(self._index, ctx, request), request.get("KeyMarker", "")
+        answer = await self._answer(bucket, request, marker=marker)
         version = {"VersionId": "null", "IsLatest": True}
-        shown = owner(bucket.account)
-        return _answer(said, Versions=[_summary(stored, said["_encode"], shown) | version for stored in page.contents])
+        versions = [entry | version for entry in answer.entries(owner(bucket.account))]
+        response = answer.said | {"KeyMarker": answer.spell(marker), "VersionIdMarker": "", "Versions": versions}
+        if answer.page.next:
+            response |= {"NextKeyMarker": answer.spell(answer.page.last.decode()), "NextVersionIdMarker": "null"}
+        return response
 
-    async def _list(
-        self, bucket: Bucket, request: dict[str, Any], *, marker: str, start: bytes | None = None
-    ) -> tuple[Page, dict[str, Any]]:
-        """The page and what all three answers say about it; `_encode` is how the answer spells keys."""
+    async def _answer(self, bucket: Bucket, request: dict[str, Any], *, marker: str, start: bytes | None = None) -> Answer:
         prefix, delimiter = request.get("Prefix", ""), request.get("Delimiter", "")
-        limit = _limit(request)
+        limit, spell = _limit(request), speller(request)
         if start is None:
             start = _after(marker.encode(), prefix.encode(), delimiter.encode())
         scan = await self._scan(bucket, prefix)
         page = page_of(scan, prefix.encode(), delimiter.encode(), start, limit) if limit else Page()
-        encode = encoder(request)
-        said = {
-            "Name": bucket.name,
-            "Prefix": encode(prefix),
-            "MaxKeys": limit,
-            "IsTruncated": bool(page.next),
-            "_encode": encode,
-        }
+        said: dict[str, Any] = {"Name": bucket.name, "Prefix": spell(prefix), "MaxKeys": limit, "IsTruncated": bool(page.next)}
         if delimiter:
-            said["Delimiter"] = encode(delimiter)
+            said["Delimiter"] = spell(delimiter)
         if "EncodingType" in request:
             said["EncodingType"] = request["EncodingType"]
-        if page.prefixes:
-            said["CommonPrefixes"] = [{"Prefix": encode(common.decode())} for common in page.prefixes]
-        return page, said
+        said["CommonPrefixes"] = [{"Prefix": spell(common.decode())} for common in page.prefixes]
+        return Answer(page, spell, said)
 
     async def _scan(self, bucket: Bucket, prefix: str) -> Scan:
         if not bucket.folder:
@@ -177,13 +179,9 @@ def _scan_folder(folder: str, keys: list[bytes], start: bytes, end: bytes, limit
     return found
 
 
-def _answer(said: dict[str, Any], **entries: list[dict[str, Any]]) -> dict[str, Any]:
-    return {name: value for name, value in said.items() if name != "_encode"} | {n: e for n, e in entries.items() if e}
-
-
-def _summary(stored: StoredObject, encode: Callable[[str], str], shown_owner: dict[str, str] | None) -> dict[str, Any]:
+def _summary(stored: StoredObject, spell: Callable[[str], str], shown_owner: dict[str, str] | None) -> dict[str, Any]:
     summary = {
-        "Key": encode(stored.key),
+        "Key": spell(stored.key),
         "LastModified": stored.modified,
         "ETag": f'"{stored.etag}"',
         "Size": stored.size,
@@ -201,7 +199,7 @@ def _limit(request: dict[str, Any]) -> int:
     return min(asked, LARGEST_PAGE)
 
 
-def encoder(request: dict[str, Any]) -> Callable[[str], str]:
+def speller(request: dict[str, Any]) -> Callable[[str], str]:
     """How an answer spells keys. Raises InvalidArgument."""
     asked = request.get("EncodingType")
     if asked not in (None, "url"):

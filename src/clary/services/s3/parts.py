@@ -10,7 +10,7 @@ from clary.services.s3 import access
 from clary.services.s3.buckets import owner
 from clary.services.s3.errors import S3Error, invalid_argument, no_such_upload
 from clary.services.s3.index import Bucket, ObjectIndex, Piece, Upload
-from clary.services.s3.listing import encoder
+from clary.services.s3.listing import speller
 
 SMALLEST_PART_BYTES = 5 * 1024**2
 """Of every part but the last."""
@@ -108,7 +108,7 @@ class Parts:
     def list_multipart_uploads(self, ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
         """Uploads by key and id; the unfinished uploads of a bucket are few, so they are filtered here and not in SQL."""
         bucket = access.owned_bucket(self._index, ctx, request)
-        encode, prefix, delimiter = encoder(request), request.get("Prefix", ""), request.get("Delimiter", "")
+        spell, prefix, delimiter = speller(request), request.get("Prefix", ""), request.get("Delimiter", "")
         limit = _limit(request.get("MaxUploads", LARGEST_PAGE), "max-uploads")
         entries = _entries(self._index.uploads(bucket.name), prefix, delimiter)
         rest = [entry for entry in entries if _is_after(entry, request)]
@@ -116,18 +116,18 @@ class Parts:
         uploads = [upload for _, upload in page if upload is not None]
         response = {
             "Bucket": bucket.name,
-            "KeyMarker": encode(request.get("KeyMarker", "")),
+            "KeyMarker": spell(request.get("KeyMarker", "")),
             "UploadIdMarker": request.get("UploadIdMarker", ""),
-            "Prefix": encode(prefix),
+            "Prefix": spell(prefix),
             "MaxUploads": limit,
             "IsTruncated": len(rest) > limit,
-            "Uploads": [_listed_upload(upload, bucket, encode(upload.key)) for upload in uploads],
-            "CommonPrefixes": [{"Prefix": encode(name)} for name, upload in page if upload is None],
+            "Uploads": [_listed_upload(upload, bucket, spell(upload.key)) for upload in uploads],
+            "CommonPrefixes": [{"Prefix": spell(name)} for name, upload in page if upload is None],
         }
         if len(rest) > limit and page:
             name, last = page[-1]
-            response |= {"NextKeyMarker": encode(name), "NextUploadIdMarker": last.id if last else ""}
-        return response | {name: encode(request[name]) for name in ("Delimiter", "EncodingType") if name in request}
+            response |= {"NextKeyMarker": spell(name), "NextUploadIdMarker": last.id if last else ""}
+        return response | {name: spell(request[name]) for name in ("Delimiter", "EncodingType") if name in request}
 
 
 def _entries(uploads: list[Upload], prefix: str, delimiter: str) -> list[tuple[str, Upload | None]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from functools import partial
+from pathlib import Path
 
 from clary.storage.blobs.cipher import CHUNK_BYTES, SEALED_BYTES, TAG_BYTES, ChunkCipher
 from clary.storage.blobs.damage import DamagedBlob
@@ -14,7 +15,18 @@ PIECE_BYTES = PIECE_CHUNKS * CHUNK_BYTES
 """What one call into a thread reads."""
 
 
-def pieces(file: int, start: int, length: int, key: bytes | None) -> Iterator[Callable[[], bytes | bytearray]]:
+class OpenFile:
+    """A file descriptor that closes when nothing uses it any more: a thread may still read when its reader was cancelled."""
+
+    def __init__(self, path: Path):
+        self.descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+
+    def __del__(self) -> None:
+        if hasattr(self, "descriptor"):
+            os.close(self.descriptor)
+
+
+def pieces(file: OpenFile, start: int, length: int, key: bytes | None) -> Iterator[Callable[[], bytes | bytearray]]:
     """Blocking functions that read `length` bytes from `start`, one piece each, to be called in order.
 
     They raise `DamagedBlob`.
@@ -27,7 +39,7 @@ def pieces(file: int, start: int, length: int, key: bytes | None) -> Iterator[Ca
         start = stop
 
 
-def _read_plain(file: int, start: int, stop: int) -> bytearray:
+def _read_plain(file: OpenFile, start: int, stop: int) -> bytearray:
     content = bytearray(stop - start)
     _fill(file, memoryview(content), start)
     return content
@@ -36,11 +48,11 @@ def _read_plain(file: int, start: int, stop: int) -> bytearray:
 class _SealedFile:
     """Opens the chunks that a range lies in. The buffer of what is on disk is reused from piece to piece."""
 
-    def __init__(self, file: int, key: bytes):
+    def __init__(self, file: OpenFile, key: bytes):
         self._file = file
         self._cipher = ChunkCipher(key)
         self._sealed = memoryview(bytearray(PIECE_CHUNKS * SEALED_BYTES))
-        self._file_bytes = os.fstat(file).st_size
+        self._file_bytes = os.fstat(file.descriptor).st_size
 
     def read(self, start: int, stop: int) -> bytearray:
         first, end = start // CHUNK_BYTES, -(-stop // CHUNK_BYTES)
@@ -71,10 +83,10 @@ class _SealedFile:
         return content
 
 
-def _fill(file: int, buffer: memoryview, start: int) -> None:
+def _fill(file: OpenFile, buffer: memoryview, start: int) -> None:
     """Exactly as much as the buffer holds; a signal or a network file system may return less at a time."""
     while buffer:
-        read = os.preadv(file, [buffer], start)
+        read = os.preadv(file.descriptor, [buffer], start)
         if not read:
             raise DamagedBlob("the file is shorter than the blob")
         start, buffer = start + read, buffer[read:]

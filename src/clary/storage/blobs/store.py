@@ -68,18 +68,17 @@ class BlobStore:
         async for piece in self.read_file(self._path(blob_id), start, length, key):
             yield piece
 
-    async def read_file(self, path: Path, start: int, length: int, key: bytes | None = None) -> AsyncIterator[bytes | bytearray]:
+    async def read_file(
+        self, path: Path, start: int, length: int, key: bytes | None = None
+    ) -> AsyncIterator[bytes | bytearray]:
         """The same of any file."""
         loop = asyncio.get_running_loop()
         try:
-            file = await loop.run_in_executor(self._executor, os.open, path, os.O_RDONLY)
+            file = await loop.run_in_executor(self._executor, reader.OpenFile, path)
         except FileNotFoundError as error:
             raise DamagedBlob(f"{path.name} is missing") from error
-        try:
-            for read_piece in reader.pieces(file, start, length, key):
-                yield await loop.run_in_executor(self._executor, read_piece)
-        finally:
-            os.close(file)
+        for read_piece in reader.pieces(file, start, length, key):
+            yield await loop.run_in_executor(self._executor, read_piece)
 
     def hold(self, blob_ids: Sequence[str]) -> Hold:
         """Keep blobs readable until the hold is released. Call it where the ids were looked up, before the next await."""
@@ -118,8 +117,11 @@ class BlobStore:
     async def collect(self, live: Callable[[list[str]], Collection[str]]) -> int:
         """Remove what earlier processes left behind: unfinished files, and blobs that `live(ids)` does not name.
 
-        `live` is called on the event loop. Blobs of this process are left alone. Returns how many files went.
+        `live` is called on the event loop. Blobs of this process are left alone, which is why only the first call collects.
+        Returns how many files went.
         """
+        if self._created is None:
+            return 0
         loop = asyncio.get_running_loop()
         removed = await loop.run_in_executor(self._executor, self._remove, self._incoming, self._not_ours(self._incoming))
         for name in _FAN_OUT:

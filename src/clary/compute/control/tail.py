@@ -8,8 +8,9 @@ from typing import Any
 
 import orjson
 
-MOST = 1 << 20
-"""Bytes read at a time, so that a chatty job cannot fill the server's memory."""
+MOST = 4 << 20
+"""Bytes read at a time, so that a chatty job cannot fill the server's memory; more than the longest line (256 KiB of text,
+each byte of which JSON may write as six)."""
 
 
 def read(path: Path, offset: int) -> list[tuple[int, dict[str, Any]]]:

@@ -73,8 +73,8 @@ class Journal:
         self._in_use: set[str] = set()
         self._names: set[str] | None = None
         self._unsynced: set[Path] = set()
-        self._replay()
         self._checkpoints = ThreadPoolExecutor(1, thread_name_prefix="clary-journal-checkpoint")
+        self._replay()
         self._group: GroupCommit[_Append | _Trim | _Delete] = GroupCommit("clary-journal-writer", self._commit)
 
     @classmethod
@@ -268,7 +268,7 @@ class Journal:
             for name, bodies in entries(path):
                 changed.update(self._apply_again(name, bodies))
         for path in logs:
-            _checkpoint(changed, path)
+            self._checkpoints.submit(_checkpoint, changed, path)
             changed = set()
 
     def _apply_again(self, name: str, bodies: list[bytes]) -> list[Path]:

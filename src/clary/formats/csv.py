@@ -12,6 +12,7 @@ import numpy as np
 
 from clary.formats import blocks, short_cells
 from clary.formats.errors import FormatError
+from clary.formats.numbers import is_number
 
 DELIMITERS = (",", "\t", ";", "|", " ")
 _CELL = re.compile(rb"[^ \r\n]")
@@ -114,24 +115,16 @@ def _explain(block: bytes, delimiter: str, source: str, first_row: int, columns:
         if not line.strip(" \r"):
             continue
         cells = [cell.strip().strip('"') for cell in line.split(None if delimiter == " " else delimiter)]
-        if number == 1 and not any(_is_number(cell) for cell in cells):
+        if number == 1 and not any(is_number(cell) for cell in cells):
             shown = ", ".join(repr(cell) for cell in cells[:3])
             return f"{source} begins with a header row ({shown}, ...); remove it: every row must be numbers, the label first"
         columns = columns or len(cells)
         if len(cells) != columns:
             return f"{source}, row {number} has {len(cells)} columns where the rows before have {columns}"
         for column, cell in enumerate(cells, 1):
-            if cell and not _is_number(cell):
+            if cell and not is_number(cell):
                 return (
                     f"{source}, row {number}, column {column}: {cell[:40]!r} is not a number; "
                     "encode categories as numbers, and leave missing values blank"
                 )
     return None
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return "_" not in text

@@ -12,6 +12,7 @@ from scipy.sparse import csr_matrix
 from clary.formats import blocks
 from clary.formats.batch import Batch
 from clary.formats.errors import FormatError
+from clary.formats.numbers import is_number
 
 _COLONS_TO_BLANKS = bytes.maketrans(b":", b" ")
 LARGEST_INDEX = (1 << 31) - 2
@@ -118,21 +119,13 @@ def _explain(text: bytes, source: str, first_row: int) -> str | None:
         if not cells:
             continue
         label, *features = cells
-        if not all(_is_number(part) for part in label.split(":", 1)):
+        if not all(is_number(part) for part in label.split(":", 1)):
             return f"{source}, row {number}: {label[:40]!r} is not a label; libsvm lines read `label index:value ...`"
         for feature in features:
             index, colon, value = feature.partition(":")
             whole = (index.isdigit() and int(index) <= LARGEST_INDEX) or index == "qid"
-            if not (colon and whole and _is_number(value)):
+            if not (colon and whole and is_number(value)):
                 return (
                     f"{source}, row {number}: {feature[:40]!r} is not `index:value`; libsvm lines read `label index:value ...`"
                 )
     return f"{source}: some rows have a weight or qid and some have none" if text.strip() else None
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return "_" not in text

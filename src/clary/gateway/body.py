@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
@@ -16,6 +17,7 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 _DIGESTS_OF_NOTHING = ("", UNSIGNED, EMPTY_SHA256)
 _HEX_SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 _SHORT_REST = 1024 * 1024
+_PATIENCE_SECONDS = 1
 """Bytes of an unwanted body that are worth reading to keep a connection."""
 
 
@@ -84,12 +86,15 @@ class StreamedBody:
     async def settle(self) -> bool:
         """Leave nothing on the connection after an answer that did not need the whole body.
 
-        A short rest is read; False when the rest is long, or the client waits for a "100 Continue" that it will not get:
-        then the connection cannot carry another request.
+        A short rest is read; False when the rest is long or slow, or the client waits for a "100 Continue" that it will not
+        get: then the connection cannot carry another request.
         """
         left = _SHORT_REST
         while self._unread and left > 0 and not self._waits_for_us:
-            message = await self._receive()
+            try:
+                message = await asyncio.wait_for(self._receive(), _PATIENCE_SECONDS)
+            except TimeoutError:
+                break
             left -= len(message.get("body", b""))
             self._unread = message["type"] == "http.request" and message.get("more_body", False)
         return not self._unread

@@ -26,7 +26,7 @@ pytestmark = pytest.mark.parametrize("repetition", range(ROUNDS))
 BUCKET, TREES = "crash-tests", 100
 GROUP = "/aws/sagemaker/TrainingJobs"
 RANK = {"InProgress": 0, "Stopping": 1, "Completed": 2, "Failed": 2, "Stopped": 2}
-PATIENCE = 90
+PATIENCE = 180
 
 
 class Crash:

@@ -47,7 +47,7 @@ def run(work: Callable[[ForkServers], Awaitable[None]]) -> None:
     async def main() -> None:
         servers = ForkServers()
         try:
-            await asyncio.wait_for(work(servers), 60)
+            await asyncio.wait_for(work(servers), 180)
         finally:
             servers.close()
 

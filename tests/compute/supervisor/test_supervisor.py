@@ -175,7 +175,7 @@ class Bench:
             finally:
                 servers.close()
 
-        return asyncio.run(asyncio.wait_for(main(), 60))
+        return asyncio.run(asyncio.wait_for(main(), 180))
 
     def lines(self, file: str) -> list[dict[str, Any]]:
         path = self.directory / file
@@ -319,7 +319,7 @@ def test_a_killed_supervisor_takes_its_program_along_and_never_starts_again(benc
 
     assert bench.run(never_stop, act=kill) == {"outcome": "LOST"}
     program = int(bench.log()[0].split()[1])
-    asyncio.run(asyncio.wait_for(until(lambda: is_gone(program)), 10))
+    asyncio.run(asyncio.wait_for(until(lambda: is_gone(program)), 60))
     assert bench.run(never_stop) == {"outcome": "LOST"}
     assert len(bench.log()) == 1
 

@@ -18,6 +18,8 @@ from botocore.exceptions import ClientError
 IMAGE = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-xgboost:3.0-5"
 ROLE = "arn:aws:iam::000000000000:role/SageMakerRole"
 BUCKET = "training-job-tests"
+PATIENCE = 180
+"""Seconds: machines that test are busy."""
 ROWS = "\n".join(f"{n % 2},{n % 2 + n / 1000},{n % 7}" for n in range(200)).encode()
 
 
@@ -57,7 +59,7 @@ def job(name: str, **changes: Any) -> dict[str, Any]:
 
 
 def end(sagemaker: Any, name: str) -> dict[str, Any]:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE
     while True:
         described = sagemaker.describe_training_job(TrainingJobName=name)
         if described["TrainingJobStatus"] in ("Completed", "Failed", "Stopped"):
@@ -67,7 +69,7 @@ def end(sagemaker: Any, name: str) -> dict[str, Any]:
 
 
 def until(condition: Callable[[], Any]) -> Any:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE
     while not (value := condition()):
         assert time.monotonic() < deadline
         time.sleep(0.02)
@@ -269,7 +271,8 @@ def test_members_that_the_service_demands(sagemaker: Any, member: str) -> None:
         ({"InputDataConfig": [channel(name="..")]}, "'..'"),
         ({"OutputDataConfig": {"S3OutputPath": "https://b/out"}}, "OutputDataConfig.S3OutputPath"),
         ({"HyperParameters": {"sagemaker_program": '"train.py"'}}, "script mode"),
-        ({"AlgorithmSpecification": {"TrainingImage": "me/mine:1", "TrainingInputMode": "File"}}, "sagemaker-xgboost"),
+        ({"AlgorithmSpecification": {"TrainingImage": "me/mine:1", "TrainingInputMode": "File"}}, "sagemaker-xgboost:1.7-1"),
+        ({"AlgorithmSpecification": {"TrainingImage": "xgboost:99", "TrainingInputMode": "File"}}, "xgboost:1"),
         (
             {
                 "AlgorithmSpecification": {

@@ -31,6 +31,7 @@ _CONFIG = Config(
     read_timeout=300,
     max_pool_connections=16,
     request_checksum_calculation="when_required",
+    proxies={},  # the server is on this machine, whatever the user's environment says about proxies
 )
 _session = botocore.session.Session()
 

@@ -134,10 +134,9 @@ def _algorithm(request: dict[str, Any]) -> Algorithm:
     require(specification, ("TrainingImage",), "algorithmSpecification.")
     found = algorithms.find(specification["TrainingImage"])
     if found is None:
-        known = ", ".join(sorted(repository for algorithm in algorithms.every() for repository in algorithm.repositories))
         raise ValidationException(
             f"AlgorithmSpecification.TrainingImage {specification['TrainingImage']!r} is not an image that Clary can run yet; "
-            f"built-in images, each with the tags its own documentation lists: {known}"
+            f"it has {'; '.join(_images())}"
         )
     scripts = {"sagemaker_program", "sagemaker_submit_directory"} & request.get("HyperParameters", {}).keys()
     if scripts:
@@ -146,6 +145,14 @@ def _algorithm(request: dict[str, Any]) -> Algorithm:
             "leave the entry point out to train with the built-in algorithm"
         )
     return found[0]
+
+
+def _images() -> list[str]:
+    """`repository:tag, repository:tag, …` of each built-in algorithm."""
+    return [
+        ", ".join(f"{repository}:{tag}" for repository, tags in algorithm.repositories.items() for tag in tags)
+        for algorithm in algorithms.every()
+    ]
 
 
 def _check_hosts(resources: dict[str, Any], algorithm: Algorithm) -> None:

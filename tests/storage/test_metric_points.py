@@ -58,7 +58,7 @@ def test_a_source_that_is_read_again_is_stored_once(tmp_path_factory, ends):
             await metrics.put_from("job", SCOPE, SPACE, source[begin:end], max(begin, end))
             reached = max(reached, end)
             if number % 2:
-                await metrics.forget("job")
+                await journal.delete("metric-sources/job")
         stored = [
             point.values[0]
             for metric in range(3)
@@ -71,9 +71,11 @@ def test_a_source_that_is_read_again_is_stored_once(tmp_path_factory, ends):
 
 def test_retention_forgets_points_and_then_the_metric(tmp_path):
     async def body(metrics, resources, journal, clock):
-        await metrics.put(SCOPE, SPACE, [MetricPoint("m", {}, int(clock.now() * 1000), values=[1.0])])
+        point = MetricPoint("m", {}, int(clock.now() * 1000), values=[1.0])
+        await metrics.put_from("job", SCOPE, SPACE, [(5, point)], 5)
         await metrics.enforce_retention(455)
         assert len(resources.every("metric")) == 1
+        assert metrics.position("job") == 5
         clock.advance(456 * 86400)
         await metrics.enforce_retention(455)
         assert resources.every("metric") == []

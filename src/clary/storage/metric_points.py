@@ -26,6 +26,7 @@ from clary.storage.resources import Resource, ResourceStore, Transaction
 
 METRIC = "metric"
 _SEPARATOR = "\x1f"
+_SOURCES = "metric-sources/"
 _TOUCH_SECONDS = 900
 _CHUNK = 2000
 _DAY_MS = 86_400_000
@@ -120,15 +121,12 @@ class MetricPoints:
             by_metric.setdefault(MetricName.of(namespace, point.metric, point.dimensions), []).append((at, point))
         await self._touch(scope, by_metric)
         await asyncio.gather(*[self._append_fresh(source, scope, name, placed) for name, placed in by_metric.items()])
-        await self._journal.append(_source_stream(source), [], cursor=str(position))
+        now_ms = int(self._clock.now() * 1000)
+        await self._journal.append(_source_stream(source), [(now_ms, b"")], cursor=str(position))
 
     def position(self, source: str) -> int:
         """Where to go on reading a source; 0 for a new one."""
         return int(self._journal.cursor(_source_stream(source)) or 0)
-
-    async def forget(self, source: str) -> None:
-        """A source is finished: its position is not needed any more."""
-        await self._journal.delete(_source_stream(source))
 
     async def read(self, scope: Scope, name: MetricName, since_ms: int, until_ms: int) -> AsyncIterator[MetricPoint]:
         """The points whose time is within `[since_ms, until_ms)`, in the order they came in."""
@@ -140,18 +138,32 @@ class MetricPoints:
             await asyncio.sleep(0)  # a million points must not hold up the other requests
 
     async def enforce_retention(self, days: float) -> None:
-        """Forget points older than `days`, and metrics that have none left."""
-        now = self._clock.now()
-        since_ms = int(now * 1000 - days * _DAY_MS)
+        """Forget points older than `days`, metrics that have none left, and sources not read for as long."""
+        since_ms = int(self._clock.now() * 1000 - days * _DAY_MS)
         for row in self._resources.every(METRIC):
             stream = name_of(row).journal_stream(row.scope)
-            await self._journal.trim(stream, since_ms)
-            if row.modified * 1000 < since_ms and self._journal.start(stream) == self._journal.end(stream):
+            if await self._is_over(stream, since_ms) and row.modified * 1000 < since_ms:
                 await self._remove(row, stream)
+        for stream in self._journal.streams(_SOURCES):
+            if await self._is_over(stream, since_ms):
+                await self._journal.delete(stream)
 
     async def _remove(self, row: Resource, stream: str) -> None:
-        await self._resources.write(lambda tx: tx.delete(row))
-        await self._journal.delete(stream)
+        """Remove a metric, unless a point comes in meanwhile: that touches the row first."""
+
+        def work(tx: Transaction) -> None:
+            now = tx.get(METRIC, row.scope, row.name)
+            if now is not None and now.modified == row.modified:
+                tx.delete(now)
+
+        await self._resources.write(work)
+        if self._resources.get(METRIC, row.scope, row.name) is None:
+            await self._journal.delete(stream)
+
+    async def _is_over(self, stream: str, since_ms: int) -> bool:
+        """Whether nothing is left of a stream when what is older than `since_ms` is forgotten."""
+        await self._journal.trim(stream, since_ms)
+        return self._journal.start(stream) == self._journal.end(stream)
 
     async def _append(self, scope: Scope, name: MetricName, points: Sequence[MetricPoint], cursor: str | None) -> None:
         records = [(point.timestamp, _payload(point)) for point in points]
@@ -196,7 +208,7 @@ def _touch_row(tx: Transaction, scope: Scope, name: MetricName, now: float) -> N
 
 
 def _source_stream(source: str) -> str:
-    return f"metric-sources/{source}"
+    return _SOURCES + source
 
 
 def _payload(point: MetricPoint) -> bytes:

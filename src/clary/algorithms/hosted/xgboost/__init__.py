@@ -1,12 +1,13 @@
 """XGBoost as the hosted service runs it: names, formats, defaults and log lines of each image version.
 
-training    reads the channels, trains, saves
-parameters  hyperparameters of a version -> parameters of the installed library
-evaluation  metrics per round, their log lines, early stopping
-artifact    the file `xgboost-model`, also as the hosted service wrote it
-serving     requests -> one prediction -> responses
-requests    bodies -> rows
-replies     predictions -> bodies, per version
+- training        reads the channels, trains, saves
+- parameters      hyperparameters of a version -> parameters of the installed library
+- evaluation      metrics per round, their log lines, early stopping
+- library_errors  what the library's errors mean
+- artifact        the file `xgboost-model`, also as the hosted service wrote it
+- serving         requests -> one prediction -> responses
+- payloads        bodies -> rows
+- replies         predictions -> bodies, per version
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ from pathlib import Path
 import xgboost
 
 from clary.algorithms.hosted import pickled_booster
+from clary.algorithms.hosted.xgboost.library_errors import explanation
 from clary.catalog.hyperparameters import Version
 
 NAME = "xgboost-model"
@@ -37,7 +38,8 @@ def _load(path: Path) -> xgboost.Booster:
     try:
         return _booster(pickled_booster.serialized_model(data) if data.startswith(_PICKLE) else data)
     except (ValueError, xgboost.core.XGBoostError) as error:
-        reason = str(error).strip().splitlines()[-1] if str(error).strip() else type(error).__name__
+        known = explanation(error) if isinstance(error, xgboost.core.XGBoostError) else str(error)
+        reason = known or "the file is damaged, or no XGBoost model"
         raise ValueError(f"Model file {path.name} cannot be loaded by XGBoost {xgboost.__version__}: {reason}") from error
 
 

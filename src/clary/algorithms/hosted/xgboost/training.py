@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from clary.algorithms.hosted import log
 from clary.algorithms.hosted.errors import CustomerError
 from clary.algorithms.hosted.job import TrainingJob
 from clary.algorithms.hosted.xgboost import artifact, evaluation, parameters
+from clary.algorithms.hosted.xgboost.library_errors import explanation
 from clary.algorithms.trees import boosting
 from clary.catalog.builtin.xgboost import ALGORITHM
 from clary.catalog.hyperparameters import Version
@@ -28,10 +28,6 @@ _PARQUET = ("parquet", "application/x-parquet")
 
 WIDEST = 1 << 26
 """Columns that XGBoost is given at most: it keeps a few dozen bytes for each, and a stray libsvm index means billions."""
-
-
-_EXPLANATION = re.compile(r"\[[\d:]+\] \S+:\d+: (?:Check failed: .*?: )?(?P<text>.*\S)")
-"""`[12:00:00] file.cc:12: Check failed: a > b (1 vs. 2) : explanation`, whose explanation may be missing."""
 
 
 def train(opt_ml: Path) -> None:
@@ -176,10 +172,7 @@ def _listed(name: str | None) -> list[str]:
 
 def _explained(error: xgboost.core.XGBoostError, values: dict[str, Any]) -> Exception:
     """A `CustomerError` with the library's explanation; what it cannot explain is no mistake of the user's."""
-    line = str(error).splitlines()[0]
-    if "base_score must be in (0,1)" in line and "base_score" not in values:
+    reason = explanation(error)
+    if reason and "base_score must be in (0,1)" in reason and "base_score" not in values:
         return CustomerError("all labels of the train channel are the same; classification needs rows of both classes")
-    found = _EXPLANATION.match(line)
-    if found and not found["text"].startswith("Check failed"):
-        return CustomerError(f"XGBoost: {found['text']}")
-    return error
+    return CustomerError(f"XGBoost: {reason}") if reason else error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from clary.core.errors import NotImplementedByClary
 from clary.gateway.wire import RequestParts, Route, detect, load_operation, load_service, parse, parse_query
 from clary.gateway.wire.directory import ENTRIES
 from clary.services import MOUNTED
@@ -112,6 +113,18 @@ def test_a_service_that_is_not_mounted_is_still_named():
     route = detect(RequestParts("GET", "/2015-03-31/functions", headers=signed("lambda")))
 
     assert (route.service, route.operation) == ("lambda", "ListFunctions")
+
+
+def test_a_service_that_nothing_is_known_of_is_not_taken_for_a_bucket():
+    route = detect(RequestParts("PUT", "/agents", headers=signed("bedrock-agent")))
+
+    assert route.service == ""
+    with pytest.raises(NotImplementedByClary, match="PUT /agents"):
+        load_operation(route)
+
+
+def test_express_buckets_are_s3():
+    assert detect(RequestParts("GET", "/b/k", headers=signed("s3express"))).operation == "GetObject"
 
 
 @pytest.mark.parametrize(

@@ -160,10 +160,22 @@ def test_further_members_of_an_error_arrive():
     assert s3["Error"]["Key"] == "a<b"
 
 
-def test_services_that_spoke_query_name_that_code_too():
-    response = serialize_error(Route("cloudwatch", "GetMetricData", "json"), ServiceError("m", code="X", status=400), "i")
+@pytest.mark.parametrize("raised", ["InvalidParameterValue", "InvalidParameterValueException"])
+@pytest.mark.parametrize("protocol", ["json", "smithy-rpc-v2-cbor"])
+def test_services_that_spoke_query_name_that_code_too(protocol, raised):
+    route, error = Route("cloudwatch", "GetMetricData", protocol), ServiceError("m", code=raised, status=400)
 
-    assert response.headers["x-amzn-query-error"] == "X;Sender"
+    read = read_error(route, error, protocol)["Error"]
+
+    assert (read["Code"], read["QueryErrorCode"]) == ("InvalidParameterValue", "InvalidParameterValueException")
+    assert serialize_error(route, error, "i").headers["x-amzn-query-error"] == "InvalidParameterValue;Sender"
+
+
+@pytest.mark.parametrize("raised", ["NoSuchEntity", "NoSuchEntityException"])
+def test_query_has_its_own_codes(raised):
+    error = read_error(Route("iam", "GetRole", "query"), ServiceError("m", code=raised, status=404), "query")
+
+    assert error["Error"]["Code"] == "NoSuchEntity"
 
 
 def test_a_head_request_gets_no_body():
@@ -196,7 +208,7 @@ def test_an_error_before_any_service_is_known_is_json():
     ("route", "code", "status"),
     [
         (Route("sagemaker", "Nonsense", "json"), "UnknownOperationException", 400),
-        (Route("", "Nonsense", "json"), "UnknownOperationException", 400),
+        (Route("", "Nonsense", "json"), "NotImplemented", 501),
         (Route("iam", "Nonsense", "query"), "InvalidAction", 400),
         (Route("s3", "", "rest-xml", "PATCH"), "MethodNotAllowed", 405),
         (Route("sagemaker-runtime", "", "rest-json"), "UnknownOperationException", 404),

@@ -75,6 +75,8 @@ def _by_action(request: RequestParts) -> Route | None:
 def _by_path(request: RequestParts) -> Route:
     host = hosts.name_of(request.headers)
     entry = _entry_at(request, host)
+    if entry is None:
+        return Route("", "", "rest-json", request.method, request.path)
     if entry.protocol not in ("rest-json", "rest-xml"):
         protocol = "query" if entry.protocol == "query" else "json"
         return Route(entry.service, "", protocol, request.method, request.path)
@@ -86,8 +88,11 @@ def _by_path(request: RequestParts) -> Route:
     return Route(entry.service, operation, entry.protocol, request.method, path)
 
 
-def _entry_at(request: RequestParts, host: str) -> directory.Entry:
-    """The REST service at a path: by AWS host name, signing name and, where six share one, the shape of the path."""
+def _entry_at(request: RequestParts, host: str) -> directory.Entry | None:
+    """The REST service at a path: by AWS host name, signing name and, where six share one, the shape of the path.
+
+    None for a request that is signed for a service of which nothing is known.
+    """
     named = hosts.service_of(host)
     if named:
         return named
@@ -97,7 +102,9 @@ def _entry_at(request: RequestParts, host: str) -> directory.Entry:
         # Unsigned, such a path may also be a bucket called "endpoints"; only invocations are taken from S3.
         if service and (signing or request.path.rpartition("/")[2] in ("invocations", "async-invocations")):
             return directory.ENTRIES[service]
-    return directory.BY_SIGNING.get(signing) or directory.ENTRIES["s3"]
+    if not signing or signing.startswith("s3"):  # s3express and s3-object-lambda sign S3's operations
+        return directory.ENTRIES["s3"]
+    return directory.BY_SIGNING.get(signing)
 
 
 def signing_name(request: RequestParts) -> str:

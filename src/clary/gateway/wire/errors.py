@@ -35,8 +35,8 @@ def _members(error: ServiceError) -> dict[str, Any]:
     return {name: epoch(value) if isinstance(value, datetime) else value for name, value in error.members.items()}
 
 
-def _document(error: ServiceError) -> dict[str, Any]:
-    return {"__type": error.code, "message": error.message, **_members(error)}
+def _document(code: str, error: ServiceError) -> dict[str, Any]:
+    return {"__type": code, "message": error.message, **_members(error)}
 
 
 def _metadata(route: Route) -> dict[str, Any]:
@@ -44,11 +44,20 @@ def _metadata(route: Route) -> dict[str, Any]:
     return models.load_service(route.service).metadata if route.service in ENTRIES else {}
 
 
-def _query_compatible(route: Route, error: ServiceError) -> dict[str, str]:
-    """Services that used to speak query (cloudwatch) also name the query protocol's code."""
-    if "awsQueryCompatible" in _metadata(route):
-        return {"x-amzn-query-error": f"{error.code};{_fault(error)}"}
-    return {}
+def _names(route: Route, error: ServiceError) -> tuple[str, str]:
+    """The names of the error's shape and of its code in query: CloudWatch's `InvalidParameterValueException` is
+    `InvalidParameterValue` there. A handler may raise either; an error that is not modelled has one name."""
+    shapes = models.load_service(route.service).error_shapes if route.service in ENTRIES else ()
+    shape = next((shape for shape in shapes if error.code in (shape.name, shape.error_code)), None)
+    return (shape.name, shape.error_code) if shape else (error.code, error.code)
+
+
+def _codes(route: Route, error: ServiceError) -> tuple[str, dict[str, str]]:
+    """The error's code, and the header with the query protocol's code where the service used to speak that."""
+    if "awsQueryCompatible" not in _metadata(route):
+        return error.code, {}
+    name, query_code = _names(route, error)
+    return name, {"x-amzn-query-error": f"{query_code};{_fault(error)}"}
 
 
 def _fault(error: ServiceError) -> str:
@@ -57,8 +66,9 @@ def _fault(error: ServiceError) -> str:
 
 def _json(route: Route, error: ServiceError, request_id: str) -> WireResponse:
     content_type = f"application/x-amz-json-{_metadata(route).get('jsonVersion', '1.1')}"
-    headers = {"x-amzn-requestid": request_id, "content-type": content_type}
-    return WireResponse(400, headers | _query_compatible(route, error), orjson.dumps(_document(error)))
+    code, query_code = _codes(route, error)
+    headers = {"x-amzn-requestid": request_id, "content-type": content_type} | query_code
+    return WireResponse(400, headers, orjson.dumps(_document(code, error)))
 
 
 def _rest_json(route: Route, error: ServiceError, request_id: str) -> WireResponse:
@@ -75,8 +85,9 @@ def _rest_json(route: Route, error: ServiceError, request_id: str) -> WireRespon
 def _cbor(route: Route, error: ServiceError, request_id: str) -> WireResponse:
     import cbor2
 
+    code, query_code = _codes(route, error)
     headers = {"smithy-protocol": "rpc-v2-cbor", "content-type": "application/cbor", "x-amzn-requestid": request_id}
-    return WireResponse(400, headers | _query_compatible(route, error), cbor2.dumps(_document(error)))
+    return WireResponse(400, headers | query_code, cbor2.dumps(_document(code, error)))
 
 
 def _query(route: Route, error: ServiceError, request_id: str) -> WireResponse:

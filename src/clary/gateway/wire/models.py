@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from clary.core.errors import ServiceError
+from clary.core.errors import NotImplementedByClary, ServiceError
 from clary.gateway.wire.request import Route
 
 if TYPE_CHECKING:
@@ -79,12 +79,14 @@ def _names(model: ServiceModel) -> frozenset[str]:
 
 
 def unknown_operation(route: Route) -> ServiceError:
-    """What a service says to a request that names none of its operations, by protocol."""
+    """What is said to a request that names no operation of its service, by protocol, or no service at all."""
+    what = f"operation {route.operation}" if route.operation else f"{route.method} {route.path}"
+    if not route.service:
+        return NotImplementedByClary(f"Clary has no service that takes {what}")
     if route.protocol == "rest-xml":
         message = "The specified method is not allowed against this resource."
         return ServiceError(message, code="MethodNotAllowed", status=405, members={"Method": route.method})
-    what = f"operation {route.operation}" if route.operation else f"operation at {route.method} {route.path}"
-    message = f"{route.service} has no {what}" if route.service else f"no service is known for {what}"
+    message = f"{route.service} has no {what}"
     if route.protocol in ("query", "ec2"):
         return ServiceError(message, code="InvalidAction", status=400)
     return ServiceError(message, code="UnknownOperationException", status=404 if route.protocol == "rest-json" else 400)

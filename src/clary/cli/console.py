@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from clary.client import Credentials, RunningServer, find
+from clary.client.environment import STRAY_CREDENTIALS
 from clary.core.config import Config
 from clary.core.identifiers import DEFAULT_REGION
 
@@ -70,10 +71,12 @@ def credentials(server: RunningServer, access_key_id: str = "", secret_access_ke
 
 
 def client(server: RunningServer, service: str, keys: Credentials, region: str = DEFAULT_REGION) -> Any:
-    """A boto3 client of the server that gives up at once when it is gone."""
+    """A boto3 client of the server that gives up at once when it is gone. Profiles and proxies of the user do not matter."""
     import boto3
     from botocore.config import Config as ClientConfig
 
+    for name in STRAY_CREDENTIALS:
+        os.environ.pop(name, None)
     return boto3.Session().client(
         service,
         region_name=region,

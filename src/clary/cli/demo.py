@@ -11,9 +11,9 @@ from typing import Annotated, Any
 
 import typer
 
-from clary.cli.console import CommandError
+from clary.cli.console import CommandError, client
 from clary.cli.server import start_detached, stop
-from clary.client import RunningServer
+from clary.client import Credentials, RunningServer
 from clary.core.config import Config
 
 ROLE = "arn:aws:iam::000000000000:role/demo"
@@ -61,12 +61,7 @@ def _server(data: Path, step: Any, keep: bool) -> Iterator[RunningServer]:
 
 
 def _run(server: RunningServer, step: Any) -> None:
-    import boto3
-
-    session = boto3.Session("demo", "demo", region_name="us-east-1")
-    s3, sagemaker, runtime = (
-        session.client(name, endpoint_url=server.endpoint) for name in ("s3", "sagemaker", "sagemaker-runtime")
-    )
+    s3, sagemaker, runtime = (client(server, name, Credentials()) for name in ("s3", "sagemaker", "sagemaker-runtime"))
     with step("load scikit-learn's breast cancer data") as note:
         train, validation, rows, labels = _data()
         note(f"{train.count(chr(10))} rows to train, {len(labels)} held out, {rows[0].count(',') + 1} features")

@@ -162,6 +162,25 @@ def test_a_graceful_stop_leaves_no_worker_and_a_start_brings_the_endpoint_back(c
     wait_for(lambda: answers(customer))
 
 
+def test_an_endpoint_that_cannot_be_brought_up_again_says_so_and_can_be_deleted(customer):
+    customer.deploy("endpoint")
+    customer.server.kill()
+    (archive,) = (customer.server.data / "endpoints").rglob("model.tar.gz")
+    archive.write_bytes(b"damaged")
+    customer.server.restart()
+    customer.connect()
+
+    def look() -> dict | None:
+        described = customer.sagemaker.describe_endpoint(EndpointName="endpoint")
+        return described if described["EndpointStatus"] == "OutOfService" else None
+
+    assert "not a readable tar archive" in wait_for(look)["FailureReason"]
+    with pytest.raises(ClientError, match="ModelNotReadyException"):
+        customer.predict("endpoint", ROW)
+    customer.gone("endpoint")
+    assert not archive.exists()
+
+
 MANY = rows(3000)
 
 

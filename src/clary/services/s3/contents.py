@@ -125,12 +125,13 @@ class Contents:
         self, stored: StoredObject, account: str, encryption: Encryption, span: Span
     ) -> bytes | AsyncIterator[bytes | bytearray]:
         """The bytes of a span. What was looked up stays readable even when the object is replaced while it is read."""
+        if stored.data is not None:
+            wrapper = await self._keys.wrapper(account, encryption)
+            content = ChunkCipher(wrapper.unwrap(stored.data_key or b"")).open_all(stored.data)
+            return content[span.start : span.start + span.length]
         pieces = self.pieces(stored)
         hold = self._blobs.hold([piece.blob for piece in pieces])
         wrapper = await self._keys.wrapper(account, encryption)
-        if stored.data is not None:
-            content = ChunkCipher(wrapper.unwrap(stored.data_key or b"")).open_all(stored.data)
-            return content[span.start : span.start + span.length]
         if not pieces and stored.size:
             raise DamagedBlob(f"the index has no pieces for {stored.bucket}/{stored.key}")
         return self._read(pieces, wrapper, span, hold)

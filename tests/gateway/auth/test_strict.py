@@ -270,3 +270,47 @@ def test_unsigned_requests_are_refused(strict):
     target = {"X-Amz-Target": "SageMaker.ListModels", "Content-Type": "application/x-amz-json-1.1"}
     assert send(strict.server, "POST", "/", target, b"{}")[1] == "MissingAuthenticationTokenException"
     assert send(strict.server, "POST", "/endpoints/e/invocations", {}, b"1")[0] == 403
+
+
+def test_a_payload_that_nobody_can_verify_is_refused(strict):
+    for kind in ("STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD", "anything"):
+        headers = signed(strict.server, "GET", "/", key=strict.root_key, headers={"x-amz-content-sha256": kind})
+        assert send(strict.server, "GET", "/", headers)[:2] == (400, "AuthorizationHeaderMalformed")
+
+
+def test_a_job_may_what_its_role_may(strict):
+    """The person may train and pass the role; the role may read but not write, so the job fails at its upload, and says so."""
+    iam, s3 = strict.root("iam"), strict.root("s3")
+    role = iam.create_role(RoleName="read-only", AssumeRolePolicyDocument=TRUST_SAGEMAKER)["Role"]["Arn"]
+    iam.attach_role_policy(RoleName="read-only", PolicyArn="arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess")
+    iam.create_user(UserName="scientist")
+    iam.attach_user_policy(UserName="scientist", PolicyArn="arn:aws:iam::aws:policy/AmazonSageMakerFullAccess")
+    key = iam.create_access_key(UserName="scientist")["AccessKey"]
+    sagemaker = strict.server.client("sagemaker", access_key=key["AccessKeyId"], secret=key["SecretAccessKey"])
+    s3.create_bucket(Bucket="strict-training")
+    s3.put_object(Bucket="strict-training", Key="train/data.csv", Body=b"0,1,2\n1,3,4\n" * 50)
+
+    def train(name, role):
+        source = {"S3DataType": "S3Prefix", "S3Uri": "s3://strict-training/train"}
+        sagemaker.create_training_job(
+            TrainingJobName=name,
+            RoleArn=role,
+            AlgorithmSpecification={
+                "TrainingImage": "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-xgboost:1.7-1",
+                "TrainingInputMode": "File",
+            },
+            HyperParameters={"num_round": "2", "objective": "binary:logistic"},
+            InputDataConfig=[{"ChannelName": "train", "ContentType": "text/csv", "DataSource": {"S3DataSource": source}}],
+            OutputDataConfig={"S3OutputPath": "s3://strict-training/out"},
+            ResourceConfig={"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 1},
+            StoppingCondition={"MaxRuntimeInSeconds": 600},
+        )
+        while (job := sagemaker.describe_training_job(TrainingJobName=name))["TrainingJobStatus"] == "InProgress":
+            pass
+        return job
+
+    job = train("may-not-write", role)
+    assert job["TrainingJobStatus"] == "Failed"
+    assert "assumed-role/read-only/" in job["FailureReason"]
+    assert "not authorized to perform: s3:PutObject" in job["FailureReason"]
+    assert train("may", "arn:aws:iam::000000000000:role/ClaryExecutionRole")["TrainingJobStatus"] == "Completed"

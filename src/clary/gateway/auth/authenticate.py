@@ -26,7 +26,9 @@ from clary.services.iam.rows import default_role
 SKEW = timedelta(minutes=15)
 _ACCESS_KEY = re.compile(r"[\w.+=@-]{1,128}")
 _REGION = re.compile(r"[a-z0-9-]{1,32}")
-_SIGNED_CHUNKS = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD"
+_SIGNED_CHUNKS = ("STREAMING-AWS4-HMAC-SHA256-PAYLOAD", "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER")
+_UNSIGNED = (signature_v4.UNSIGNED, "STREAMING-UNSIGNED-PAYLOAD-TRAILER")
+_SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 ANONYMOUS = Identity("anonymous", "anonymous", "anonymous")
 
 
@@ -62,7 +64,7 @@ class Authenticator:
             return Caller(open_identity(account_of_access_key(claim.access_key)), region)
         _check_signature(request, route, claim, credential)
         signatures = None
-        if request.headers.get("x-amz-content-sha256", "").startswith(_SIGNED_CHUNKS):
+        if request.headers.get("x-amz-content-sha256") in _SIGNED_CHUNKS:
             signatures = ChunkSignatures(claim, credential.secret)
         return Caller(credential.identity, region, signatures)
 
@@ -152,6 +154,11 @@ def claim_of(request: RequestParts) -> Claim | None:
 def _payload_hash(request: RequestParts, claim: Claim) -> str:
     announced = request.headers.get("x-amz-content-sha256")
     if announced is not None:
+        if announced not in (*_SIGNED_CHUNKS, *_UNSIGNED) and not _SHA256.fullmatch(announced):
+            raise AuthenticationFailed(
+                Reason.INCOMPLETE,
+                f"x-amz-content-sha256 must be a SHA-256 in hexadecimal or one of {', '.join((*_UNSIGNED, *_SIGNED_CHUNKS))}",
+            )
         return announced
     if claim.service == "s3":
         return signature_v4.UNSIGNED

@@ -10,6 +10,7 @@ import hashlib
 import hmac
 import re
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from urllib.parse import quote, unquote
@@ -68,13 +69,14 @@ def check_signed_headers(names: Iterable[str]) -> None:
         raise AuthenticationFailed(Reason.INCOMPLETE, "SignedHeaders must contain 'host'")
 
 
-def _signing_time(request: RequestParts):
+def _signing_time(request: RequestParts) -> datetime:
     if (stamp := request.headers.get("x-amz-date")) is not None:
         return parse_amz_date(stamp)
     try:
-        return parsedate_to_datetime(request.headers["date"])
+        moment = parsedate_to_datetime(request.headers["date"])
     except (KeyError, ValueError):
         raise AuthenticationFailed(Reason.INCOMPLETE, "a signed request carries X-Amz-Date, or a Date header") from None
+    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def signature_of(request: RequestParts, claim: Claim, secret: str, payload_hash: str) -> str:

@@ -36,6 +36,10 @@ def test_values_get_their_types():
     }
 
 
+def test_whole_numbers_may_be_written_with_a_point():
+    assert parse(max_depth="5.0")["max_depth"] == 5
+
+
 def test_other_names_of_a_hyperparameter_mean_the_same():
     assert parse(learning_rate="0.2", reg_lambda="2") == {"num_round": 10, "eta": 0.2, "lambda": 2.0}
 

@@ -93,7 +93,10 @@ class Integer(Hyperparameter):
     kind = "integer"
 
     def parse(self, text: str) -> int:
-        return int(text)
+        number = float(text)
+        if not number.is_integer():
+            raise ValueError(f"{text} is not a whole number")
+        return int(number)  # the hosted containers take "5.0" for 5 as well
 
     def accepts(self, value: int) -> bool:
         return value in self.range

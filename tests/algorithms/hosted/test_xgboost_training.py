@@ -292,6 +292,11 @@ def test_a_text_cell_is_named_with_file_row_and_column(tmp_path, table):
         train(job(tmp_path, table, channels=channels))
 
 
+def test_values_written_as_json_are_read(tmp_path, table):
+    train(job(tmp_path, table, {"objective": '"binary:logistic"', "num_round": '"3"'}))
+    assert model_of(tmp_path).num_boosted_rounds() == 3
+
+
 def test_names_without_effect_are_said_in_the_log(tmp_path, table, image, capfd):
     image("1.0-1")
     train(job(tmp_path, table, {"silent": "1", "sketch_eps": "0.1"}))

@@ -34,7 +34,7 @@ class TrainingJob:
         return cls(
             opt_ml,
             os.environ.get(IMAGE_TAG) or default_tag,
-            _json(config / "hyperparameters.json"),
+            {name: _unquoted(text) for name, text in _json(config / "hyperparameters.json").items()},
             _json(config / "inputdataconfig.json"),
             _json(config / "resourceconfig.json").get("hosts", ["algo-1"]),
         )
@@ -87,6 +87,12 @@ class TrainingJob:
         if not any(True for _ in data_files(path)):
             raise CustomerError(f"No data in {name} channel: it holds no file whose name begins with neither '.' nor '_'")
         return Channel.of_directory(path, reader)
+
+
+def _unquoted(text: str) -> str:
+    """A value without the quotes that clients put around text when they write values as JSON."""
+    inner = text[1:-1]
+    return inner if text == f'"{inner}"' and not set(inner) & set('"\\') else text
 
 
 def _json(path: Path) -> dict[str, Any]:

@@ -7,9 +7,6 @@ be reordered, and a blob that was cut at a chunk's border does not open. A key s
 
 from __future__ import annotations
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
 from clary.storage.blobs.damage import DamagedBlob
 
 CHUNK_BYTES = 64 * 1024
@@ -21,7 +18,11 @@ class ChunkCipher:
     """Seals and opens the chunks of one blob with a 32-byte key."""
 
     def __init__(self, key: bytes):
+        from cryptography.exceptions import InvalidTag  # 7 MB that a server without objects does not need
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
         self._aes = AESGCM(key)
+        self._refusal = InvalidTag
 
     def seal(self, number: int, chunk: bytes | memoryview, *, last: bool) -> bytes:
         return self._aes.encrypt(_nonce(number, last), chunk, None)
@@ -34,14 +35,14 @@ class ChunkCipher:
         """`open` into a buffer of `len(sealed) - TAG_BYTES`."""
         try:
             self._aes.decrypt_into(_nonce(number, last), sealed, None, chunk)
-        except InvalidTag as error:
+        except self._refusal as error:
             raise DamagedBlob(f"chunk {number} does not open with this key") from error
 
     def open(self, number: int, sealed: bytes | memoryview, *, last: bool) -> bytes:
         """Raises `DamagedBlob` when the chunk was altered, moved or cut, or the key is another one."""
         try:
             return self._aes.decrypt(_nonce(number, last), sealed, None)
-        except InvalidTag as error:
+        except self._refusal as error:
             raise DamagedBlob(f"chunk {number} does not open with this key") from error
 
     def seal_all(self, data: bytes) -> bytes:

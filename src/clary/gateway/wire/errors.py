@@ -45,8 +45,10 @@ def _metadata(route: Route) -> dict[str, Any]:
 
 
 def _names(route: Route, error: ServiceError) -> tuple[str, str]:
-    """The names of the error's shape and of its code in query: CloudWatch's `InvalidParameterValueException` is
-    `InvalidParameterValue` there. A handler may raise either; an error that is not modelled has one name."""
+    """The names of the error's shape and of its code in query; a handler may raise either.
+
+    CloudWatch's `InvalidParameterValueException` is `InvalidParameterValue` in query. An error that no model has keeps its name.
+    """
     shapes = models.load_service(route.service).error_shapes if route.service in ENTRIES else ()
     shape = next((shape for shape in shapes if error.code in (shape.name, shape.error_code)), None)
     return (shape.name, shape.error_code) if shape else (error.code, error.code)
@@ -92,7 +94,8 @@ def _cbor(route: Route, error: ServiceError, request_id: str) -> WireResponse:
 
 def _query(route: Route, error: ServiceError, request_id: str) -> WireResponse:
     xmlns = namespace(_metadata(route).get("xmlNamespace"))
-    code = "ValidationError" if error.code == "ValidationException" else error.code  # query services spell it so
+    # query services spell the error that no model has so
+    code = "ValidationError" if error.code == "ValidationException" else _names(route, error)[1]
     details = element("Type", _fault(error)) + element("Code", code) + element("Message", error.message)
     details += "".join(element(name, str(value)) for name, value in _members(error).items())
     body = f"{XML_DECLARATION}<ErrorResponse{xmlns}><Error>{details}</Error>{element('RequestId', request_id)}</ErrorResponse>"

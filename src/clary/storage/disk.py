@@ -1,4 +1,4 @@
-"""What a file system asks of those who promise durability."""
+"""What a file system asks of those who promise that files and directory entries survive a power cut."""
 
 from __future__ import annotations
 
@@ -8,19 +8,35 @@ from pathlib import Path
 
 from clary.core.errors import InternalFailure
 
+try:
+    from fcntl import F_FULLFSYNC, fcntl  # type: ignore[attr-defined,unused-ignore]
+except ImportError:
+    F_FULLFSYNC = None
 
-def fsync_directory(directory: Path) -> None:
-    """Make the creation and removal of files in `directory` durable."""
-    fsync_file(directory)
+
+def sync_file(file: int) -> None:
+    """Flush an open file to the medium. On macOS plain fsync stops at the drive's cache."""
+    if F_FULLFSYNC is not None:
+        fcntl(file, F_FULLFSYNC)
+    else:
+        os.fsync(file)
 
 
-def fsync_file(path: Path) -> None:
-    """Make the content of a file durable, also what other descriptors wrote."""
+def sync_path(path: Path) -> None:
+    """Flush a file, also what other descriptors wrote to it, or a directory."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
-        os.fsync(descriptor)
+        if path.is_dir():
+            os.fsync(descriptor)
+        else:
+            sync_file(descriptor)
     finally:
         os.close(descriptor)
+
+
+def sync_directory(directory: Path) -> None:
+    """Flush a directory's entries: the creation, renaming or removal of a file is durable only after this."""
+    sync_path(directory)
 
 
 def is_full(error: OSError) -> bool:

@@ -14,8 +14,8 @@ from pathlib import Path
 
 from clary.storage.blobs import reader
 from clary.storage.blobs.damage import DamagedBlob
-from clary.storage.blobs.disk import sync_directory
 from clary.storage.blobs.writer import BlobWriter
+from clary.storage.disk import sync_directory
 
 THREADS = 8
 """Threads that wait for the disk; a slow one must not hold up the rest of the server."""

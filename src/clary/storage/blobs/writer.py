@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from clary.storage.blobs.cipher import CHUNK_BYTES, SEALED_BYTES, ChunkCipher
-from clary.storage.blobs.disk import sync_directory, sync_file
+from clary.storage.disk import sync_directory, sync_file
 
 BATCH_CHUNKS = 8
 BATCH_BYTES = BATCH_CHUNKS * CHUNK_BYTES

@@ -14,7 +14,7 @@ import struct
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from clary.storage.disk import fsync_directory
+from clary.storage.disk import sync_directory, sync_file
 from clary.storage.journal.frames import frame, frames
 
 _NAME = struct.Struct("<H")
@@ -56,7 +56,7 @@ class CommitLog:
         try:
             _write_all(self._descriptor, data)
             if self._durable:
-                os.fsync(self._descriptor)
+                sync_file(self._descriptor)
         except OSError:
             self.truncate(before)
             raise
@@ -78,7 +78,7 @@ class CommitLog:
     def _begin(self) -> None:
         self._number = max([self._number, *(int(path.stem[len("commit-") :]) for path in self.files())]) + 1
         self._descriptor = os.open(self._path(), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-        fsync_directory(self._directory)
+        sync_directory(self._directory)
 
     def _path(self) -> Path:
         return self._directory / f"commit-{self._number:012d}.log"

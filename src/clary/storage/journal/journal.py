@@ -15,7 +15,7 @@ from itertools import groupby
 from pathlib import Path
 from threading import Lock
 
-from clary.storage.disk import disk_full, fsync_file, is_full
+from clary.storage.disk import disk_full, is_full, sync_path
 from clary.storage.group_commit import GroupCommit, Outcome
 from clary.storage.journal.commit_log import CommitLog, entries, entry
 from clary.storage.journal.frames import (
@@ -285,7 +285,7 @@ def _checkpoint(paths: set[Path], commit_log: Path) -> None:
     try:
         for path in paths:
             if path.exists():
-                fsync_file(path)
+                sync_path(path)
     except OSError:
         _log.exception("the journal's segments could not be synced; %s is kept", commit_log)
         return

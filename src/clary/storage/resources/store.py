@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Engine, Table, bindparam, create_engine, even
 from sqlalchemy.pool import NullPool
 
 from clary.core.identifiers import Scope
-from clary.storage.disk import fsync_directory
+from clary.storage.disk import sync_directory
 from clary.storage.resources import paging
 from clary.storage.resources.migrations import migrate
 from clary.storage.resources.tables import Resource, from_row, metadata, resources
@@ -46,7 +46,7 @@ class ResourceStore:
         event.listen(for_writing, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
         with for_writing.begin() as connection:
             migrate(connection)
-        fsync_directory(path.parent)
+        sync_directory(path.parent)
         return cls(_engine(path, durability), Writer(for_writing.connect(), wake))
 
     async def close(self) -> None:
@@ -144,6 +144,7 @@ def _engine(path: Path, durability: str) -> Engine:
     def configure(connection: Any, record: Any) -> None:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute(f"PRAGMA synchronous = {_SYNCHRONOUS[durability]}")
+        connection.execute("PRAGMA fullfsync = ON")  # only macOS knows the difference
         connection.execute("PRAGMA foreign_keys = ON")
 
     return engine

@@ -47,7 +47,7 @@ def _metadata(route: Route) -> dict[str, Any]:
 def _names(route: Route, error: ServiceError) -> tuple[str, str]:
     """The names of the error's shape and of its code in query; a handler may raise either.
 
-    CloudWatch's `InvalidParameterValueException` is `InvalidParameterValue` in query. An error that no model has keeps its name.
+    CloudWatch's `InvalidParameterValueException` is `InvalidParameterValue` in query; an unmodelled error keeps its name.
     """
     shapes = models.load_service(route.service).error_shapes if route.service in ENTRIES else ()
     shape = next((shape for shape in shapes if error.code in (shape.name, shape.error_code)), None)

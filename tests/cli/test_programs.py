@@ -37,6 +37,27 @@ def test_a_server_can_live_as_long_as_the_program(clary, data):
     assert clary("run", "--up", "--data", data, "--", "sh", "-c", "exit 9").returncode == 9
 
 
+def test_a_terminated_run_takes_its_server_along(data, tmp_path):
+    command = [
+        sys.executable,
+        "-m",
+        "clary.cli",
+        "run",
+        "--up",
+        "--data",
+        str(data),
+        "--",
+        "sh",
+        "-c",
+        "echo began; exec sleep 600",
+    ]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=tmp_path)
+    assert process.stdout.readline() == "began\n"
+    process.terminate()
+    assert process.wait(60) == 143
+    assert not (data / "server.json").exists()
+
+
 def test_env_points_a_shell_at_the_server_and_back(clary, data, up):
     up()
     script = clary("env", "--data", data, "--region", "eu-west-1", **STRAY).stdout

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from clary.cli.console import CommandError, client
-from clary.cli.server import start_detached, stop
+from clary.cli.server import clean_up_when_terminated, start_detached, stop
 from clary.client import Credentials, RunningServer
 from clary.core.config import Config
 
@@ -47,6 +47,7 @@ def _server(data: Path, step: Any, keep: bool) -> Iterator[RunningServer]:
     """A server on a free port with a data directory of its own."""
     import shutil
 
+    clean_up_when_terminated()
     with step("start a server on a free port") as note:
         server = start_detached(Config(data=data, port=0), None, {"data": data, "port": 0})
         note(server.endpoint)

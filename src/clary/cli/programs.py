@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from clary.cli.console import AccessKey, Account, CommandError, Data, Region, SecretKey, credentials, data_directory, running
-from clary.cli.server import start_detached, stop
+from clary.cli.server import clean_up_when_terminated, start_detached, stop
 from clary.client import Changes, Credentials, RunningServer, environment, find, shim
 from clary.client.environment import write_sdk_config
 from clary.core.config import load
@@ -99,4 +99,5 @@ def run(
 
 def _start(data: Path) -> RunningServer:
     """A server on a free port, because nobody but the program needs to know it."""
+    clean_up_when_terminated()
     return start_detached(load(data / "clary.toml", data=data, port=0), None, {"data": data, "port": 0})

@@ -117,6 +117,11 @@ def start_detached(settings: Config, file: Path | None, options: dict[str, Any])
     return server
 
 
+def clean_up_when_terminated() -> None:
+    """SIGTERM ends this process by an exception, so that a server it started for itself is stopped too."""
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+
+
 def _command(file: Path | None, options: dict[str, Any]) -> list[str]:
     arguments = [sys.executable, "-m", "clary.gateway.server"]
     if file is not None:

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 from clary.core.errors import InternalFailure
 from clary.storage.journal import Journal, commit_log, journal, streams
+from clary.storage.journal.segments import Segment
 
 
 def with_journal(root: Path, body, **options) -> Any:
@@ -281,6 +282,50 @@ def test_a_full_disk_is_told_to_the_client(tmp_path, monkeypatch):
         assert await opened.append("s", [(0, b"y")]) == 0
 
     with_journal(tmp_path, body)
+
+
+@pytest.mark.usefixtures("small_segments")
+@pytest.mark.parametrize("writes_before_it_is_full", range(5))
+def test_an_append_that_fails_halfway_harms_no_earlier_segment(tmp_path, monkeypatch, writes_before_it_is_full):
+    records = [(time, b"x" * 30) for time in range(30)]
+    expected = [(offset, *record) for offset, record in enumerate(records)]
+
+    async def write(opened):
+        for record in records:
+            await opened.append("s", [record])
+
+    async def fail(opened):
+        write_to_segment, room = Segment.append, writes_before_it_is_full
+
+        def append(segment, data):
+            nonlocal room
+            room -= 1
+            if room < 0:
+                with segment.path.open("ab") as file:
+                    file.write(data[: len(data) // 2])
+                raise OSError(28, "No space left on device")
+            write_to_segment(segment, data)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(Segment, "append", append)
+            outcomes = [await _outcome(opened.append("s", [(90, b"y" * 50)] * 4)) for _ in range(3)]
+        assert any(isinstance(outcome, InternalFailure) for outcome in outcomes)
+        appended = [(90, b"y" * 50)] * 4 * sum(isinstance(outcome, int) for outcome in outcomes)
+        expected.extend((len(records) + offset, *record) for offset, record in enumerate(appended))
+        assert opened.read("s", 0, 1000) == expected
+
+    async def check(opened):
+        assert opened.read("s", 0, 1000) == expected
+
+    for step in (write, fail, check):
+        with_journal(tmp_path, step)
+
+
+async def _outcome(awaitable) -> Any:
+    try:
+        return await awaitable
+    except InternalFailure as error:
+        return error
 
 
 APPEND_FOREVER = """

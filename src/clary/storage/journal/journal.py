@@ -233,14 +233,14 @@ class Journal:
         before = self._commit_log.size
         self._commit_log.write(log)
         with self._lock:
-            sizes = {name: _sizes(self._stream(name)) for name in names}
+            marks = {name: self._stream(name).mark() for name in names}
             try:
                 for changed in apply():
                     self._unsynced.update(changed)
             except OSError:
                 self._commit_log.truncate(before)
                 for name in names:
-                    _restore(self._streams.pop(name), sizes[name])
+                    self._streams.pop(name).restore(marks[name])
                 raise
             finally:
                 self._in_use = set()
@@ -291,20 +291,6 @@ def _checkpoint(paths: set[Path], commit_log: Path) -> None:
         return
     if min(commit_log.parent.glob("commit-*.log")) == commit_log:  # applying an old log without its successors would undo them
         commit_log.unlink()
-
-
-def _sizes(stream: Stream) -> dict[Path, int]:
-    return {segment.path: segment.size for segment in stream.segments}
-
-
-def _restore(stream: Stream, sizes: dict[Path, int]) -> None:
-    """Cut the stream's files back to the sizes they had."""
-    for segment in stream.segments:
-        if segment.path not in sizes:
-            segment.path.unlink(missing_ok=True)
-        elif segment.path.exists() and segment.path.stat().st_size > sizes[segment.path]:
-            with segment.path.open("r+b") as file:
-                file.truncate(sizes[segment.path])
 
 
 def _name_in(path: Path) -> str:

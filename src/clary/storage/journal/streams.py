@@ -103,6 +103,19 @@ class Stream:
             segment.path.unlink(missing_ok=True)
         self.segments, self.start, self.end, self.cursor = [], 0, 0, None
 
+    def mark(self) -> tuple[int, int]:
+        """What `restore` goes back to: the base and the size of the last segment; before the first segment (-1, 0)."""
+        return (self.segments[-1].base, self.segments[-1].size) if self.segments else (-1, 0)
+
+    def restore(self, mark: tuple[int, int]) -> None:
+        """Cut off what was written to the files after `mark`. This object is of no use afterwards."""
+        base, size = mark
+        for segment in self.segments:
+            if segment.base > base:
+                segment.path.unlink(missing_ok=True)
+            elif segment.base == base:
+                os.truncate(segment.path, size)
+
     def drop_before_start(self) -> None:
         """Remove the segments that hold nothing but what was trimmed."""
         while len(self.segments) > 1 and self.segments[1].base <= self.start:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import os
 from datetime import UTC, datetime, timedelta
 
@@ -23,6 +25,14 @@ def test_a_copy_is_the_source(s3, bucket, source):
     assert (got["ContentType"], got["Metadata"], got["TagCount"]) == ("text/csv", {"a": "1"}, 1)
     assert answer["CopyObjectResult"]["ETag"] == got["ETag"]
     assert answer["CopyObjectResult"]["ChecksumCRC32"]
+
+
+def test_the_checksum_is_of_the_algorithm_that_is_asked_for(s3, bucket, source, refused):
+    place, body = source
+    result = s3.copy_object(Bucket=bucket, Key="copy", CopySource=place, ChecksumAlgorithm="SHA256")["CopyObjectResult"]
+    assert base64.b64decode(result["ChecksumSHA256"]) == hashlib.sha256(body).digest()
+    error = refused(s3.copy_object, Bucket=bucket, Key="copy", CopySource=place, ChecksumAlgorithm="CRC99")
+    assert error["Code"] == "InvalidRequest"
 
 
 def test_directives_replace(s3, bucket, source):

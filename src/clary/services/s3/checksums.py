@@ -25,6 +25,13 @@ _XXHASHES = {"XXHASH64": "new_xxhash64", "XXHASH3": "new_xxhash3_64", "XXHASH128
 ALGORITHMS = (*_CRC_BYTES, *_HASHES, *_XXHASHES)
 
 
+def known(algorithm: str) -> str:
+    """The name of an algorithm, checked. Raises InvalidRequest."""
+    if algorithm not in ALGORITHMS:
+        raise invalid_request("Checksum algorithm provided is unsupported. Please try again with any of the valid types")
+    return algorithm
+
+
 class Digest(Protocol):
     """What hashlib's objects do, as far as it is used here."""
 

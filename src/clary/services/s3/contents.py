@@ -10,11 +10,11 @@ import errno
 import secrets
 from collections.abc import AsyncIterable, AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from clary.core.service import Platform
-from clary.services.s3.checksums import Digests, Expected
+from clary.services.s3.checksums import FULL_OBJECT, Digests, Expected
 from clary.services.s3.encryption import Encryption, Keys, Wrapper
 from clary.services.s3.errors import S3Error, disk_full
 from clary.services.s3.index import ObjectIndex, Piece, StoredObject
@@ -36,10 +36,19 @@ class Received:
 
     size: int
     md5: str
+    algorithm: str
     checksum: str
     data_key: bytes
     blob: str = ""
     data: bytes | None = None
+
+    def object(self, described: StoredObject) -> tuple[StoredObject, list[Piece]]:
+        """The rows of an object with this content; `described` has everything else."""
+        checksum = {"algorithm": self.algorithm, "value": self.checksum, "type": FULL_OBJECT}
+        stored = replace(described, size=self.size, etag=self.md5, about=described.about | {"checksum": checksum})
+        if self.data is not None:
+            return replace(stored, data_key=self.data_key, data=self.data), []
+        return replace(stored, holder=new_holder()), [self.piece(1, stored.modified)]
 
     def piece(self, number: int, modified: int) -> Piece:
         return Piece(number, self.blob, self.size, self.data_key, modified, self.md5, self.checksum)
@@ -96,7 +105,7 @@ class Contents:
             digests.update(head)
             expected.check(digests, _trailers(body))
             sealed = ChunkCipher(data_key).seal_all(head)
-            return Received(len(head), digests.md5.hex(), digests.value(algorithm), wrapped, data=sealed)
+            return Received(len(head), digests.md5.hex(), algorithm, digests.value(algorithm), wrapped, data=sealed)
         writer = self._blobs.create(data_key, observe=digests.update)
         try:
             await _pour(writer, head, stream)
@@ -105,7 +114,7 @@ class Contents:
         except BaseException:
             await writer.abort()
             raise
-        return Received(blob.size, digests.md5.hex(), digests.value(algorithm), wrapped, blob=blob.id)
+        return Received(blob.size, digests.md5.hex(), algorithm, digests.value(algorithm), wrapped, blob=blob.id)
 
     def _require_space(self, length: int | None) -> None:
         """Refuse before the body travels what cannot fit. Raises EntityTooLarge or ServiceUnavailable."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
 
 from clary.core.service import Context, Platform, operation
 from clary.services.s3 import access, changes, checksums, conditions, encryption, metadata, ranges, tagging
-from clary.services.s3.contents import LARGEST_PUT_BYTES, Contents, new_holder
+from clary.services.s3.contents import LARGEST_PUT_BYTES, Contents, Received
 from clary.services.s3.encryption import Encryption
 from clary.services.s3.errors import S3Error, invalid_argument, invalid_request
 from clary.services.s3.index import Bucket, ObjectIndex, StoredObject
@@ -73,8 +73,11 @@ class Copies:
             )
         seal = encryption.choose(ctx, bucket, request)
         _check_self_copy(request, source, bucket)
-        stored = self._described(request, source, bucket, seal)
-        stored = await self._copy(source, stored, seal, bucket.account, conditions.ForWriting.of(request))
+        described = self._described(request, source, bucket, seal)
+        body = await self._sources.read(source, ranges.whole(source.stored.size))
+        async with self._contents.received(body, bucket.account, seal, algorithm=_algorithm(request, source)) as received:
+            stored, garbage = await self._publish(received, described, conditions.ForWriting.of(request))
+        self._contents.discard(garbage)
         result = {"ETag": f'"{stored.etag}"', "LastModified": stored.modified, **metadata.checksum_members(stored)}
         return {"CopyObjectResult": result, **seal.members}
 
@@ -85,25 +88,21 @@ class Copies:
             about |= {name: source.stored.about.get(name, {}) for name in ("headers", "metadata")}
         replaced = _directive(request, "TaggingDirective") == "REPLACE"
         tags = tagging.of_header(request.get("Tagging")) if replaced else source.stored.tags
-        return StoredObject(bucket.name, request["Key"], source.stored.size, 0, "", about, tags)
+        return StoredObject(bucket.name, request["Key"], source.stored.size, int(self._platform.clock.now()), "", about, tags)
 
-    async def _copy(
-        self, source: Source, new: StoredObject, seal: Encryption, account: str, wanted: conditions.ForWriting
-    ) -> StoredObject:
-        """Copy the bytes and publish the row; the checksum keeps its algorithm, over the whole object."""
-        body = await self._sources.read(source, ranges.whole(source.stored.size))
-        algorithm = source.stored.about.get("checksum", {}).get("algorithm", checksums.DEFAULT)
-        async with self._contents.received(body, account, seal, algorithm=algorithm) as received:
-            checksum = {"algorithm": algorithm, "value": received.checksum, "type": checksums.FULL_OBJECT}
-            now = int(self._platform.clock.now())
-            stored = replace(new, modified=now, etag=received.md5, about=new.about | {"checksum": checksum})
-            if received.data is not None:
-                stored, pieces = replace(stored, data_key=received.data_key, data=received.data), []
-            else:
-                stored, pieces = replace(stored, holder=new_holder()), [received.piece(1, now)]
-            garbage = await self._platform.resources.write(lambda tx: changes.put_object(tx.connection, stored, pieces, wanted))
-        self._contents.discard(garbage)
-        return stored
+    async def _publish(
+        self, received: Received, described: StoredObject, wanted: conditions.ForWriting
+    ) -> tuple[StoredObject, list[str]]:
+        """The new object, and the blobs of the one that it replaced."""
+        stored, pieces = received.object(described)
+        garbage = await self._platform.resources.write(lambda tx: changes.put_object(tx.connection, stored, pieces, wanted))
+        return stored, garbage
+
+
+def _algorithm(request: dict[str, Any], source: Source) -> str:
+    """Of the copy's checksum, which is over the whole object: as asked for, else the source's."""
+    algorithm = request.get("ChecksumAlgorithm") or source.stored.about.get("checksum", {}).get("algorithm", checksums.DEFAULT)
+    return checksums.known(algorithm)
 
 
 def _named(source: Any) -> dict[str, Any]:

@@ -30,9 +30,7 @@ class MultipartUploads:
         bucket = access.writable_bucket(self._index, ctx, request)
         access.check_key(request["Key"])
         seal = encryption.choose(ctx, bucket, request)
-        algorithm = request.get("ChecksumAlgorithm", checksums.DEFAULT)
-        if algorithm not in checksums.ALGORITHMS:
-            raise invalid_request("Checksum algorithm provided is unsupported. Please try again with any of the valid types")
+        algorithm = checksums.known(request.get("ChecksumAlgorithm", checksums.DEFAULT))
         kind = checksums.multipart_type(algorithm, request.get("ChecksumType"))
         upload = Upload(
             id=new_holder(),

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from typing import Any
 
 from clary.core.service import Context, Platform, operation
 from clary.services.s3 import access, changes, checksums, conditions, encryption, metadata, ranges, tagging
-from clary.services.s3.contents import Contents, Received, new_holder
+from clary.services.s3.contents import Contents
 from clary.services.s3.encryption import Encryption
 from clary.services.s3.errors import S3Error, invalid_request, no_such_key, not_implemented
-from clary.services.s3.index import Bucket, ObjectIndex, Piece, StoredObject
+from clary.services.s3.index import Bucket, ObjectIndex, StoredObject
 from clary.services.s3.mounts import Folders
 from clary.services.s3.ranges import Span
 
@@ -41,22 +40,12 @@ class Objects:
         body = request.get("Body")
         if ctx.headers and getattr(body, "length", 0) is None:
             raise S3Error(411, "MissingContentLength", "You must provide the Content-Length HTTP header.")
+        described = StoredObject(bucket.name, request["Key"], 0, int(self._platform.clock.now()), "", about, tags)
         async with self._contents.received(body, bucket.account, seal, algorithm=algorithm, expected=expected) as received:
-            checksum = {"algorithm": algorithm, "value": received.checksum, "type": checksums.FULL_OBJECT}
-            stored, pieces = self._new(bucket, request["Key"], received, about | {"checksum": checksum}, tags)
+            stored, pieces = received.object(described)
             garbage = await self._platform.resources.write(lambda tx: changes.put_object(tx.connection, stored, pieces, wanted))
         self._contents.discard(garbage)
         return {"ETag": f'"{stored.etag}"', **seal.members, **metadata.checksum_members(stored)}
-
-    def _new(
-        self, bucket: Bucket, key: str, received: Received, about: dict[str, Any], tags: dict[str, str]
-    ) -> tuple[StoredObject, list[Piece]]:
-        """The rows of an object with the content that was received."""
-        now = int(self._platform.clock.now())
-        stored = StoredObject(bucket.name, key, received.size, now, received.md5, about, tags)
-        if received.data is not None:
-            return replace(stored, data_key=received.data_key, data=received.data), []
-        return replace(stored, holder=new_holder()), [received.piece(1, now)]
 
     @operation("GetObject", anonymous=True)
     async def get_object(self, ctx: Context, request: dict[str, Any]) -> dict[str, Any]:

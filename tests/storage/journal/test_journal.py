@@ -223,6 +223,25 @@ def test_a_torn_tail_is_cut_and_the_stream_goes_on(tmp_path, lost):
     with_journal(tmp_path, go_on)
 
 
+@pytest.mark.usefixtures("small_segments")
+def test_a_segment_that_was_torn_while_it_was_begun_is_put_aside(tmp_path):
+    async def write(opened):
+        for time in range(12):
+            await opened.append("s", [(time, b"x" * 30)])
+
+    async def go_on(opened):
+        kept = opened.end("s")
+        assert 0 < kept < 12
+        assert await opened.append("s", [(20, b"new")]) == kept
+        assert len(opened.read("s", 0, 100)) == kept + 1
+
+    with_journal(tmp_path, write)
+    last = max(tmp_path.glob("*/*.seg"))
+    os.truncate(last, 3)
+    with_journal(tmp_path, go_on)
+    assert last.with_suffix(".torn").exists()
+
+
 def test_streams_do_not_use_up_descriptors(tmp_path):
     """A descriptor per stream would fail at the limit of 1024 that many systems set."""
 

@@ -46,7 +46,8 @@ class Stream:
             found = scan(paths[-1])
             if found is not None:
                 break
-            paths.pop().unlink()  # torn while it was begun: it holds nothing yet
+            torn = paths.pop()  # while it was begun, so it holds nothing; kept aside in case the disk is to blame
+            torn.rename(torn.with_suffix(".torn"))
         else:
             return
         os.truncate(paths[-1], found.size)
@@ -149,7 +150,7 @@ def segment_files(directory: Path, prefix: str) -> list[Path]:
         names = os.listdir(directory)
     except FileNotFoundError:
         return []
-    return [directory / name for name in sorted(names) if name.startswith(prefix + "-")]
+    return [directory / name for name in sorted(names) if name.startswith(prefix + "-") and name.endswith(".seg")]
 
 
 def base_of(path: Path) -> int:

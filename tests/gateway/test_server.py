@@ -131,3 +131,13 @@ def test_metrics_count_requests(start_server):
     assert 'clary_requests_total{service="sts",operation="GetCallerIdentity",status="200"} 1' in text
     assert 'clary_request_seconds_count{service="sts"} 1' in text
     assert "process_resident_memory_bytes" in text
+
+
+def test_metrics_do_not_grow_with_names_that_clients_make_up(start_server):
+    server = start_server()
+    for number in range(3):
+        server.get(f"/_clary/nothing-{number}")
+        server.get("/", "POST", x_amz_target=f'SageMaker.Made"Up{number}', authorization="nonsense")
+    text = server.get("/_clary/metrics")[1].decode()
+    assert 'clary_requests_total{service="unknown",operation="unknown",status="400"} 3' in text
+    assert 'clary_requests_total{service="clary",operation="page",status="404"} 3' in text

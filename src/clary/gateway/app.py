@@ -91,8 +91,7 @@ class Gateway:
             await _send(response, request.method, receive, send)
         finally:
             self._metrics.in_flight -= 1
-        route = exchange.route
-        self._metrics.record(route.service, route.operation, response.status, time.perf_counter() - started)
+        self._metrics.record(*exchange.measured_as, response.status, time.perf_counter() - started)
 
     async def _respond(self, exchange: Exchange) -> wire.WireResponse:
         """The answer, also when something goes wrong; what is not the caller's mistake is logged here, once."""
@@ -109,14 +108,16 @@ class Gateway:
 
     def _error(self, exchange: Exchange, error: ServiceError) -> wire.WireResponse:
         route = exchange.route
-        log.info("request %s: %s.%s: %s %s: %s", exchange.id, route.service, route.operation, error.status, error.code, error)
+        message = " ".join(error.message.split())  # what a client sent must not look like lines of the log
+        log.info("request %s: %s.%s: %s %s: %s", exchange.id, route.service, route.operation, error.status, error.code, message)
         return wire.serialize_error(route, error, exchange.id)
 
     async def _steps(self, exchange: Exchange) -> wire.WireResponse:
         request = exchange.request
         self._origins.check(request.headers)
         if request.path.startswith("/_clary/"):
-            exchange.route = wire.Route("clary", request.path.rpartition("/")[2], "json", request.method, request.path)
+            exchange.route = wire.Route("clary", "page", "json", request.method, request.path)
+            exchange.measured_as = ("clary", "page")
             if self.administration.has(request):
                 return await self.administration.answer(request, await exchange.body.whole(BODY_LIMIT))
             return await self._pages.answer(request)
@@ -142,6 +143,7 @@ class Gateway:
     async def _operate(self, exchange: Exchange, caller: Caller) -> wire.WireResponse:
         request, route = exchange.request, exchange.route
         model = wire.load_operation(route)
+        exchange.measured_as = (route.service, route.operation)
         handler = self._dispatcher.handler(route.service, route.operation)
         if caller.identity.kind == "anonymous" and not getattr(handler, "__clary_anonymous__", False):
             raise refusal(Reason.MISSING, route.protocol, "The request is not signed; sign it with any key pair of this server")
@@ -169,6 +171,7 @@ class Gateway:
         from clary.services.s3.forms import read_form
         from clary.services.s3.post import post_object
 
+        exchange.measured_as = ("s3", "PostObject")
         form = await read_form(exchange.request.headers["content-type"], exchange.body)
         caller = self._authenticator.authenticate_form(form.fields)
         if caller.identity.kind == "anonymous":
@@ -195,6 +198,7 @@ class Gateway:
         """The fast path of InvokeEndpoint: no model, no parsing; the data plane takes headers and body as they are."""
         request = exchange.request
         exchange.route = wire.Route("sagemaker-runtime", "InvokeEndpoint", "rest-json", "POST", request.path)
+        exchange.measured_as = ("sagemaker-runtime", "InvokeEndpoint")
         try:
             request.body = await exchange.body.whole(INVOCATION_LIMIT)
         except RequestTooLarge as error:
@@ -213,9 +217,12 @@ class Gateway:
 
 
 class Exchange:
-    """One request on its way through the steps."""
+    """One request on its way through the steps.
 
-    __slots__ = ("body", "id", "request", "route", "secure")
+    `measured_as` is (service, operation) once they are known to exist: metrics must not grow with what clients make up.
+    """
+
+    __slots__ = ("body", "id", "measured_as", "request", "route", "secure")
 
     def __init__(self, request: wire.RequestParts, body: StreamedBody, id_: str, secure: bool):
         self.request = request
@@ -223,6 +230,7 @@ class Exchange:
         self.id = id_
         self.secure = secure
         self.route = wire.Route("", "", "json", request.method, request.path)
+        self.measured_as = ("unknown", "unknown")
 
 
 def _request_of(scope: MutableMapping[str, Any]) -> wire.RequestParts:

@@ -3,7 +3,8 @@
 Every server gets the same bytes: requests signed once with SigV4, with the digests and the CRC32 that botocore sends, over
 kept-alive connections, the next request as soon as the answer is there. One line per measurement: requests (or MiB) per
 second of wall time and per second of the server's CPU time, then the server's memory before and after storing.
-Clary writes every object to disk, encrypted, and syncs it before it answers; the peers keep objects in memory.
+Clary verifies the digests, encrypts and writes to disk, and syncs before it answers (`clary-fast`: without the sync, as with
+`--durability fast`); the peers keep objects in memory or in unsynced files.
 
     python -m benchmarks.s3 [--seconds 4] [--only clary moto ministack]
 """
@@ -26,6 +27,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -47,9 +49,9 @@ class Result:
 def main() -> None:
     options = _options()
     results = {name: _measure(name, options.seconds) for name in options.only}
-    if "clary" in results:
-        for peer in results.keys() - {"clary"}:
-            _compare(results["clary"], results[peer], peer)
+    for ours in results.keys() & {"clary", "clary-fast"}:
+        for peer in results.keys() & PEERS.keys():
+            _compare(ours, results[ours], results[peer], peer)
 
 
 def _options() -> argparse.Namespace:
@@ -81,11 +83,11 @@ def _measure(name: str, seconds: float) -> dict[tuple[str, int, int], Result]:
     return results
 
 
-def _compare(ours: dict, theirs: dict, peer: str) -> None:
+def _compare(name: str, ours: dict, theirs: dict, peer: str) -> None:
     for (verb, size, clients), result in ours.items():
         other = theirs[verb, size, clients]
         print(
-            f"ratio to {peer:9} {verb} {_spelled(size):>5} {clients:3} clients: "
+            f"{name} to {peer:9} {verb} {_spelled(size):>5} {clients:3} clients: "
             f"{result.per_second / other.per_second:6.1f} x wall {result.per_cpu_second / other.per_cpu_second:6.1f} x CPU"
         )
 
@@ -197,9 +199,10 @@ def _memory_mib(pid: int) -> float:
 
 
 @contextmanager
-def clary_server(directory: Path) -> Iterator[tuple[int, int]]:
+def clary_server(directory: Path, durability: str = "full") -> Iterator[tuple[int, int]]:
     data = directory / "data"
-    with _process([sys.executable, "-m", "clary.gateway.server", "--data", str(data), "--port", "0"], directory) as process:
+    options = ["--data", str(data), "--port", "0", "--durability", durability]
+    with _process([sys.executable, "-m", "clary.gateway.server", *options], directory) as process:
         facts = _until(lambda: json.loads((data / "server.json").read_text()))
         yield facts["port"], process.pid
 
@@ -222,7 +225,12 @@ def ministack_server(directory: Path) -> Iterator[tuple[int, int]]:
         yield port, process.pid
 
 
-SERVERS: dict[str, Callable] = {"clary": clary_server, "moto": moto_server, "ministack": ministack_server}
+SERVERS: dict[str, Callable] = {
+    "clary": clary_server,
+    "clary-fast": partial(clary_server, durability="fast"),
+    "moto": moto_server,
+    "ministack": ministack_server,
+}
 
 
 def _peer(name: str) -> Path:

@@ -12,6 +12,7 @@ from urllib.parse import unquote
 
 from clary.core.identifiers import partition
 from clary.core.service import Context
+from clary.services.iam.rows import home
 
 Needs = list[tuple[str, str]]
 """(action, resource ARN) pairs; all of them must be allowed."""
@@ -95,8 +96,14 @@ def _first_named(ctx: Context, request: dict[str, Any], service: str, names: dic
     for name in (*own, *names):
         value = request.get(name)
         if isinstance(value, str):
-            return f"{_start(ctx, service)}:{names[name]}{_path(service, request)}{value}"
+            return _existing(ctx, names[name], value) or f"{_start(ctx, service)}:{names[name]}{_path(service, request)}{value}"
     return str(request.get("ResourceArn") or request.get("PolicySourceArn") or "*")
+
+
+def _existing(ctx: Context, noun: str, name: str) -> str | None:
+    """The ARN of something in IAM, whose path a request does not repeat; None for what is about to be created."""
+    row = ctx.platform.resources.get(f"iam-{noun}", home(ctx.account), name) if ctx.service == "iam" else None
+    return row.arn if row else None
 
 
 def _path(service: str, request: dict[str, Any]) -> str:

@@ -12,10 +12,10 @@ demo: setup  ## train, deploy and predict, end to end
 	$(BIN)/clary demo
 
 test: setup $(JOURNEYS:=/.ready)  ## the suite, with the journeys of unmodified AWS clients
-	$(BIN)/pytest -n 3 --dist loadgroup -m "not slow"
+	$(BIN)/pytest -n 3 --dist loadfile -m "not slow"
 
 test-all: setup $(JOURNEYS:=/.ready)  ## the suite with its long tests
-	$(BIN)/pytest -n 3 --dist loadgroup
+	$(BIN)/pytest -n 3 --dist loadfile
 
 check: setup  ## linter, formatting, types
 	$(BIN)/ruff check

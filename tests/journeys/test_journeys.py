@@ -15,8 +15,6 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.xdist_group("journeys")
-
 HERE = Path(__file__).parent
 ENVIRONMENTS = HERE.parents[1] / ".envs"
 LIMIT_SECONDS = 600

@@ -37,6 +37,8 @@ def needs(tmp_path):
 @pytest.mark.parametrize(
     ("service", "operation", "request_", "expected"),
     [
+        ("logs", "GetLogEvents", {"logGroupIdentifier": f"{LOGS}:/g"}, [("logs:GetLogEvents", f"{LOGS}:/g:*")]),
+        ("logs", "FilterLogEvents", {"logGroupIdentifier": f"{LOGS}:/g:*"}, [("logs:FilterLogEvents", f"{LOGS}:/g:*")]),
         ("s3", "ListBuckets", {}, [("s3:ListAllMyBuckets", "*")]),
         ("s3", "CreateBucket", {"Bucket": "b"}, [("s3:CreateBucket", "arn:aws:s3:::b")]),
         ("s3", "HeadBucket", {"Bucket": "b"}, [("s3:ListBucket", "arn:aws:s3:::b")]),

@@ -119,3 +119,8 @@ def test_request_ids_are_in_every_answer(server):
         server.client("iam").get_user(UserName="nobody-of-this-name")
     request_id = error.value.response["ResponseMetadata"]["RequestId"]
     assert f"request {request_id}: iam.GetUser: 404 NoSuchEntity" in server.log
+
+
+def test_a_session_token_of_any_bytes_is_refused(server):
+    headers = signed(server, "GET", "/", token="clary.x.\xe9")
+    assert send(server, "GET", "/", headers)[:2] == (400, "InvalidToken")

@@ -117,3 +117,11 @@ def test_get_caller_identity_can_be_presigned(server, keys):
     assert answer.status == 200
     assert b"user/signer" in answer.data
     assert HTTP.request("GET", url.replace("Version", "Versio")).status == 403
+
+
+def test_a_version_2_url_is_for_s3_alone(server, keys):
+    """It signs neither host nor query, in which other services' requests could stand."""
+    url = server.client("s3", signature_version="s3", **keys).generate_presigned_url("list_buckets")
+    assert HTTP.request("GET", url).status == 200
+    answer = HTTP.request("GET", f"{url}&Action=ListUsers&Version=2010-05-08")
+    assert (answer.status, error_of(answer.data)[0]) == (403, "SignatureDoesNotMatch")

@@ -224,6 +224,12 @@ def test_passing_a_role_needs_a_role_that_trusts_the_service_and_the_right_to_pa
     policy = statement("iam:PassRole", trusting, Condition=only_sagemaker)
     iam.put_user_policy(UserName="deployer", PolicyName="pass", PolicyDocument=policy)
     sagemaker.create_model(ModelName="m1", ExecutionRoleArn=trusting, PrimaryContainer=container)
+    elsewhere = "arn:aws:iam::111122223333:role/ClaryExecutionRole"
+    root = strict.root("sagemaker")
+    assert (
+        code_of(root.create_model, ModelName="m2", ExecutionRoleArn=elsewhere, PrimaryContainer=container)
+        == "AccessDeniedException"
+    )
 
 
 def test_a_changed_request_does_not_match_its_signature(strict):

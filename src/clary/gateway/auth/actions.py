@@ -116,6 +116,8 @@ def _log_group(ctx: Context, request: dict[str, Any]) -> str:
         return str(request.get("resourceArn", "*"))
     stream = request.get("logStreamName")
     tail = f":log-stream:{stream}" if stream else ":*"
+    if group.startswith("arn:"):  # an identifier may be the group's ARN
+        return f"{group.removesuffix(':*')}{tail}"
     return f"{_start(ctx, 'logs')}:log-group:{group}{tail}"
 
 

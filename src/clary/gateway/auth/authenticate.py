@@ -103,6 +103,8 @@ class Authenticator:
 
 def _check_signature(request: RequestParts, route: Route, claim: Claim, credential: Credential) -> None:
     if claim.form == "presigned-v2":
+        if route.service != "s3":  # this version signs neither host nor query: other services would read other requests into it
+            raise AuthenticationFailed(Reason.MISMATCH, "URLs presigned with version 2 are for S3 only; presign with version 4")
         expected = presigned_v2.signature_of(request, route.path, credential.secret)
     else:
         _check_scope(claim, route.service)

@@ -97,6 +97,9 @@ class Authorizer:
                 f"'{service_principal}' to assume the role."
             )
         if self._strict:
+            if account != ctx.account:
+                protocol = ENTRIES[ctx.service].protocol if ctx.service in ENTRIES else "json"
+                raise refusal(Reason.DENIED, protocol, "Cross-account pass role is not allowed.")
             passed = context_of(ctx, {}, role_arn) | {"iam:passedtoservice": (service_principal,)}
             self._require(ctx, "iam:PassRole", role_arn, lambda: passed)
 

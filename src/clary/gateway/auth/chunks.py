@@ -37,7 +37,7 @@ class ChunkSignatures:
 
     def _check(self, text: str, signature: str) -> None:
         expected = sign(text, self._secret, self._claim)
-        if not hmac.compare_digest(expected, signature):
+        if not hmac.compare_digest(expected.encode(), signature.encode()):
             raise ServiceError(
                 "The signature of a chunk does not match its bytes",
                 code="SignatureDoesNotMatch",

@@ -115,7 +115,7 @@ class Keys:
 
     def _read_token(self, token: str) -> Credential:
         payload, _, mark = token.removeprefix(_TOKEN_PREFIX).partition(".")
-        if not hmac.compare_digest(self._mark(payload), mark):
+        if not hmac.compare_digest(self._mark(payload).encode(), mark.encode()):
             raise AuthenticationFailed(Reason.BAD_TOKEN, "The security token included in the request is invalid")
         content = orjson.loads(base64.urlsafe_b64decode(payload))
         identity = Identity(**content["identity"])

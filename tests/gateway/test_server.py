@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import ssl
@@ -22,6 +23,24 @@ def test_a_server_says_where_it_is_and_takes_it_back_when_it_stops(start_server)
     assert (server.data / "server.json").stat().st_mode & 0o077 == 0
     assert server.stop() == 0
     assert not (server.data / "server.json").exists()
+
+
+def test_what_it_writes_is_for_its_owner_only(start_server):
+    server = start_server()
+    server.client("iam").create_user(UserName="anna")
+    files = [path for path in server.data.rglob("*") if not path.name.startswith("test-")]
+    assert files
+    assert not [path for path in files if path.stat().st_mode & 0o077]
+
+
+def test_a_head_without_end_is_refused(server):
+    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as connection:
+        connection.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Long: ")
+        with contextlib.suppress(ConnectionError):
+            for _ in range(50):
+                connection.sendall(b"a" * 100_000)
+        with contextlib.suppress(ConnectionResetError):
+            assert connection.recv(12) in (b"HTTP/1.1 400", b"")
 
 
 def test_a_data_directory_belongs_to_one_server(start_server):

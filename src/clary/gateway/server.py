@@ -237,6 +237,7 @@ def main(arguments: list[str] | None = None) -> int:
     file = options.pop("config")
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     logging.getLogger("clary").setLevel(logging.INFO)
+    os.umask(0o077)  # for its owner only, whatever is written, also where the directory is open to others
     try:
         data = Path(options["data"] or Config().data).expanduser()
         serve(load(file or data / "clary.toml", **options))

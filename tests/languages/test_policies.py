@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fnmatch
 import json
 
 import pytest
@@ -213,3 +214,13 @@ JSON = st.recursive(
 def test_any_json_is_a_policy_or_malformed(content):
     with contextlib.suppress(MalformedPolicy):
         parse(json.dumps(content))
+
+
+def test_no_pattern_takes_for_ever():
+    assert not matches_arn(f"{BUCKET}/" + "*a" * 30 + "*b", f"{BUCKET}/" + "a" * 1000)
+    assert matches_arn(f"{BUCKET}/" + "*a" * 30 + "*b", f"{BUCKET}/" + "a" * 1000 + "b")
+
+
+@given(st.text("ab*?", max_size=8), st.text("ab", max_size=10))
+def test_wildcards_match_as_the_shell_s(pattern: str, text: str):
+    assert matches_arn(f"a:b:c:d:e:{pattern}", f"a:b:c:d:e:{text}") == fnmatch.fnmatchcase(text, pattern)

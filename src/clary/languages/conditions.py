@@ -24,9 +24,21 @@ NOTHING = ESCAPE + ESCAPE
 
 
 def expression_of(pattern: str) -> str:
-    """The regular expression for a pattern in which `*` is any text and `?` any character."""
-    tokens = re.findall(r"\0.|[*?]|[^*?\0]+", pattern, re.DOTALL)
-    return "".join({"*": ".*", "?": "."}.get(token) or re.escape(_plain(token)) for token in tokens)
+    """The regular expression for a pattern in which `*` is any text and `?` any character.
+
+    What follows a `*` is taken where it comes first (an atomic group), so that no pattern takes exponential time.
+    """
+    parts: list[str] = [""]
+    for token in re.findall(r"\0.|[*?]|[^*?\0]+", pattern, re.DOTALL):
+        if token == "*":
+            parts.append("")
+        else:
+            parts[-1] += "." if token == "?" else re.escape(_plain(token))
+    first, *middle = parts
+    if not middle:
+        return first
+    last = middle.pop()
+    return first + "".join(f"(?>.*?{part})" for part in middle if part) + f".*{last}"
 
 
 def _wildcards(actual: str, pattern: str) -> bool:

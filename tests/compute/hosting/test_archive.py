@@ -50,6 +50,7 @@ def test_files_directories_and_inner_links_come_out(tmp_path):
         [member("hard", tarfile.LNKTYPE, "../outside/secret")],
         [member("a", tarfile.SYMTYPE, "b/.."), member("b", tarfile.SYMTYPE, ".."), member("a/x")],
         [member("b", tarfile.SYMTYPE, "c/.."), member("c", tarfile.SYMTYPE, ".")],
+        [member("a/b/up", tarfile.SYMTYPE, "../../x"), member("hard", tarfile.LNKTYPE, "a/b/up")],
         [member("loop", tarfile.SYMTYPE, "pool"), member("pool", tarfile.SYMTYPE, "loop")],
         [member("file"), member("file/below")],
         [member("device", tarfile.CHRTYPE)],

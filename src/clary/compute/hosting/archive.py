@@ -42,7 +42,7 @@ def _unpack_members(tar: tarfile.TarFile, root: Path, limit_bytes: int) -> None:
         if total > limit_bytes or count > MAX_MEMBERS:
             raise UnsafeArchive(f"the archive unpacks to more than {limit_bytes} bytes or {MAX_MEMBERS} members")
         _unpack_member(tar, member, root)
-        if member.issym():
+        if member.issym() or member.islnk():  # a hard link may be to a symbolic one, which leads elsewhere from its new place
             links.append(member)
     for member in links:  # again: where a link leads may have changed with the links made after it
         _inside(root, root / member.name, member)

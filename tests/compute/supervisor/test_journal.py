@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from clary.compute.supervisor import journal as journal_module
 from clary.compute.supervisor.journal import LONGEST_LINE, JobJournal, Lines
 
 
@@ -50,3 +51,13 @@ def test_metrics_are_found_in_lines_and_the_last_value_is_final(tmp_path: Path) 
     assert [entry["m"] for entry in read(tmp_path / "log.jsonl")][:1] == ["epoch 1 loss=0.5"]
     times = [entry["t"] for entry in read(tmp_path / "log.jsonl")]
     assert times == sorted(times)
+
+
+def test_an_expression_that_takes_for_ever_does_not_keep_the_supervisor(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(journal_module, "_PATIENCE_SECONDS", 0.05)
+    journal = JobJournal(tmp_path, (("slow", r"v=(\d+)|(a+)+$"), ("loss", r"loss=(\S+)")))
+    for step in range(4):
+        journal.log([f"v={step}", "a" * 64 + "b", f"loss={step}"])
+    assert [entry["v"] for entry in read(tmp_path / "metrics.jsonl") if entry["n"] == "slow"] == [0, 1, 2]
+    assert [entry["v"] for entry in read(tmp_path / "metrics.jsonl") if entry["n"] == "loss"] == [0, 1, 2, 3]
+    assert sum("Metric slow" in entry["m"] for entry in read(tmp_path / "log.jsonl")) == 1

@@ -113,6 +113,11 @@ def never_stop(opt_ml: Path) -> None:
         time.sleep(60)
 
 
+def print_for_ever(opt_ml: Path) -> None:
+    while True:
+        print("x\n" * 1000)
+
+
 def with_little_patience(argument: dict[str, Any]) -> None:
     watch.GRACE_SECONDS = 0.2
     run(argument)
@@ -303,6 +308,11 @@ def test_a_job_past_its_runtime_is_stopped(bench: Bench) -> None:
     record = bench.run(save_when_asked_to_stop, StoppingCondition={"MaxRuntimeInSeconds": 1})
     assert record["outcome"] == "MaxRuntimeExceeded"
     assert bench.archive(record["artifact"]) == {"saved": b"so far"}
+
+
+def test_a_job_that_never_stops_printing_is_stopped_at_its_runtime_too(bench: Bench) -> None:
+    record = bench.run(print_for_ever, StoppingCondition={"MaxRuntimeInSeconds": 1})
+    assert record["outcome"] == "MaxRuntimeExceeded"
 
 
 def test_a_program_that_ignores_the_request_is_killed_after_the_grace(bench: Bench) -> None:

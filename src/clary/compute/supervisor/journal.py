@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
+import signal
+import threading
 import time
 from collections import deque
 from collections.abc import Iterator
@@ -18,6 +21,10 @@ LONGEST_LINE = 256 * 1024 - 26
 """Bytes: the longest event CloudWatch Logs takes. Longer lines continue in the next event."""
 _LINE_END = re.compile(rb"\r\n|\n|\r")
 _LINES_KEPT = 40
+_PATIENCE_SECONDS = 1.0
+"""Processor time that a metric's expression may take over lines that come together: the watch has a deadline to keep."""
+_CHANCES = 3
+"""An expression that took too long so often is not searched for again."""
 
 
 class LineFile:
@@ -62,6 +69,29 @@ def _decode(line: bytes) -> Iterator[str]:
         yield line[start : start + LONGEST_LINE].decode(errors="replace")
 
 
+class _TooSlow(Exception):
+    """An expression has had its time."""
+
+
+@contextlib.contextmanager
+def _patience() -> Iterator[None]:
+    """Raises `_TooSlow` in the middle of a search, which gives way to signals, though not to threads."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(*_: object) -> None:
+        raise _TooSlow
+
+    previous = signal.signal(signal.SIGVTALRM, interrupt)
+    try:
+        signal.setitimer(signal.ITIMER_VIRTUAL, _PATIENCE_SECONDS)
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        signal.signal(signal.SIGVTALRM, previous)
+
+
 class JobJournal:
     """What the supervisor records about one run. Times are milliseconds since the epoch and never go back."""
 
@@ -70,6 +100,8 @@ class JobJournal:
         self._metrics = LineFile(directory / job_directory.METRICS)
         self._status = LineFile(directory / job_directory.STATUS)
         self._patterns = [(name, re.compile(regex)) for name, regex in metrics]
+        self._chances = dict.fromkeys(range(len(metrics)), _CHANCES)
+        """Index of an expression -> how often it may still take too long."""
         self._last = 0
         self.final_metrics: dict[str, tuple[float, int]] = {}
         """Name -> last value and its time."""
@@ -86,7 +118,7 @@ class JobJournal:
         now = self.now()
         self._log.append([{"t": now, "m": line} for line in lines])
         self.last_lines.extend(lines)
-        found = [(name, value) for line in lines for name, value in self._values(line)]
+        found = [pair for index in list(self._chances) for pair in self._search(index, lines)]
         self.final_metrics.update({name: (value, now) for name, value in found})
         self._metrics.append([{"t": now, "n": name, "v": value} for name, value in found])
 
@@ -94,12 +126,27 @@ class JobJournal:
         """Record that the job enters this secondary status (`catalog.training_status`)."""
         self._status.append([{"t": self.now(), "s": secondary}])
 
-    def _values(self, line: str) -> Iterator[tuple[str, float]]:
-        for name, pattern in self._patterns:
-            for match in pattern.finditer(line):
-                value = _number(match[1] if pattern.groups else match[0])
-                if value is not None:
-                    yield name, value
+    def _search(self, index: int, lines: list[str]) -> list[tuple[str, float]]:
+        """The values of one metric in `lines`: those before the line that takes its expression too long."""
+        name, pattern = self._patterns[index]
+        found: list[tuple[str, float]] = []
+        try:
+            with _patience():
+                found.extend((name, value) for line in lines for value in _values(pattern, line))
+        except _TooSlow:
+            self._chances[index] -= 1
+            if self._chances[index] == 0:
+                del self._chances[index]
+                told = f"Metric {name}: its regular expression takes too long and is not searched for any more"
+                self._log.append([{"t": self.now(), "m": told}])
+        return found
+
+
+def _values(pattern: re.Pattern[str], line: str) -> Iterator[float]:
+    for match in pattern.finditer(line):
+        value = _number(match[1] if pattern.groups else match[0])
+        if value is not None:
+            yield value
 
 
 def _number(text: str | None) -> float | None:

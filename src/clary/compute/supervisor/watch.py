@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import selectors
 import signal
@@ -18,6 +19,8 @@ from clary.compute.supervisor.journal import JobJournal, Lines
 GRACE_SECONDS = 120.0
 """Between SIGTERM and SIGKILL, as the service gives a container to save its model."""
 _PIECE = 1 << 16
+_PIECES_AT_A_TIME = 16
+"""Recorded before the deadline is looked at again: a program may print faster than this can be recorded."""
 Cause = Literal["exited", "stopped", "deadline", "failed"]
 
 
@@ -73,7 +76,7 @@ def watch(child: Child, journal: JobJournal, signals: Signals, seconds: float) -
         while (code := child.status()) is None:
             selector.select(max(0.0, (kill_at or deadline) - time.monotonic()))
             signals.drain()
-            if not _record(child.output, lines, journal):
+            if not _record(child.output, lines, journal, _PIECES_AT_A_TIME):
                 with contextlib.suppress(KeyError):
                     selector.unregister(child.output)
             if kill_at is None and (reason := _reason_to_end(signals, deadline)):
@@ -98,9 +101,9 @@ def _reason_to_end(signals: Signals, deadline: float) -> Cause | None:
     return "deadline" if time.monotonic() >= deadline else None
 
 
-def _record(output: int, lines: Lines, journal: JobJournal) -> bool:
-    """Record what can be read now; False at the end of the output."""
-    for piece in _pieces(output):
+def _record(output: int, lines: Lines, journal: JobJournal, most: int | None = None) -> bool:
+    """Record what can be read now, in at most so many pieces; False at the end of the output."""
+    for piece in itertools.islice(_pieces(output), most):
         if not piece:
             return False
         journal.log(list(lines.feed(piece)))

@@ -36,6 +36,7 @@ def test_an_operation_that_is_not_listed_answers_not_implemented(coverage, serve
 def test_the_command_lists_operations(clary):
     shown = clary("services", "sts")
     assert "real  GetCallerIdentity" in shown.stdout.splitlines()
+    assert shown.stderr == ""
     unknown = clary("services", "mainframe")
     assert unknown.returncode == 1
     assert "it has cloudwatch" in unknown.stderr

@@ -117,7 +117,7 @@ def _explain(block: bytes, delimiter: str, source: str, first_row: int, columns:
         cells = [cell.strip().strip('"') for cell in line.split(None if delimiter == " " else delimiter)]
         if number == 1 and not any(is_number(cell) for cell in cells):
             shown = ", ".join(repr(cell) for cell in cells[:3])
-            return f"{source} begins with a header row ({shown}, ...); remove it: every row must be numbers, the label first"
+            return f"{source} begins with a header row ({shown}, ...); remove it: every row must be numbers"
         columns = columns or len(cells)
         if len(cells) != columns:
             return f"{source}, row {number} has {len(cells)} columns where the rows before have {columns}"

@@ -7,6 +7,7 @@ import hashlib
 import io
 import os
 import zlib
+from datetime import datetime
 
 import pytest
 from boto3.s3.transfer import TransferConfig
@@ -108,6 +109,13 @@ def test_part_numbers_are_1_to_10000(s3, upload, refused):
     for number in (0, 10_001):
         assert refused(s3.upload_part, **upload, PartNumber=number, Body=b"")["Code"] == "InvalidArgument"
     s3.upload_part(**upload, PartNumber=10_000, Body=b"")
+
+
+def test_a_condition_on_an_abort_is_refused_by_name(s3, upload, refused):
+    error = refused(s3.abort_multipart_upload, **upload, IfMatchInitiatedTime=datetime(2030, 1, 1))
+    assert (error["Code"], error["status"]) == ("NotImplemented", 501)
+    assert "x-amz-if-match-initiated-time" in error["Message"]
+    assert "Parts" not in s3.list_parts(**upload)  # it is there still
 
 
 def test_an_aborted_upload_is_gone(server, s3, upload, body, refused):

@@ -249,6 +249,7 @@ def test_an_empty_object_has_no_satisfiable_range(s3, bucket, refused):
         ({"ACL": "public-read"}, "x-amz-acl"),
         ({"GrantFullControl": "id=1"}, "x-amz-grant-full-control"),
         ({"ObjectLockMode": "GOVERNANCE", "ObjectLockRetainUntilDate": datetime(2030, 1, 1)}, "x-amz-object-lock-mode"),
+        ({"ObjectLockEventHoldDurationDays": 3}, "x-amz-object-lock-event-hold-duration-days"),
         ({"WebsiteRedirectLocation": "/elsewhere"}, "x-amz-website-redirect-location"),
         ({"StorageClass": "GLACIER"}, "x-amz-storage-class"),
         ({"StorageClass": "DEEP_ARCHIVE"}, "x-amz-storage-class"),

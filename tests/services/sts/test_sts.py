@@ -74,6 +74,7 @@ def test_what_is_no_role_cannot_be_assumed(sts, arn):
         {"PolicyArns": [{"arn": "arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess"}]},
         {"Tags": [{"Key": "a", "Value": "b"}]},
         {"SourceIdentity": "anna"},
+        {"ProvidedContexts": [{"ProviderArn": "arn:aws:iam::aws:contextProvider/IdentityCenter", "ContextAssertion": "eyJh"}]},
         {"SerialNumber": "arn:aws:iam::1:mfa/a", "TokenCode": "123456"},
     ],
 )

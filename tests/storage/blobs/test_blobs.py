@@ -230,6 +230,18 @@ def test_collect_removes_what_an_earlier_process_left_and_nothing_else(tmp_path)
     asyncio.run(scenario())
 
 
+def test_a_store_that_closes_ends_its_collection(tmp_path):
+    async def scenario():
+        store = BlobStore(tmp_path / "blobs")
+        collection = asyncio.create_task(store.collect(lambda ids: []))
+        await asyncio.sleep(0)
+        store.close()
+        with pytest.raises(asyncio.CancelledError):
+            await collection
+
+    asyncio.run(scenario())
+
+
 def test_only_the_first_collect_collects(tmp_path):
     """A later one could not tell what this process has created and not yet put into the index."""
 

@@ -19,6 +19,8 @@ _OBJECT_EXTRAS = {
     "ObjectLockRetainUntilDate": "x-amz-object-lock-retain-until-date",
     "ObjectLockLegalHoldStatus": "x-amz-object-lock-legal-hold",
     "ObjectLockEventHold": "x-amz-object-lock-event-hold",
+    "ObjectLockEventHoldDurationDays": "x-amz-object-lock-event-hold-duration-days",
+    "ObjectLockEventHoldDurationYears": "x-amz-object-lock-event-hold-duration-years",
     "WriteOffsetBytes": "x-amz-write-offset-bytes",
 }
 

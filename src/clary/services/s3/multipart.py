@@ -10,7 +10,7 @@ from clary.services.s3 import access, changes, checksums, conditions, encryption
 from clary.services.s3.contents import Contents, new_holder
 from clary.services.s3.copy import Sources
 from clary.services.s3.encryption import Encryption
-from clary.services.s3.errors import invalid_argument, invalid_request
+from clary.services.s3.errors import invalid_argument, invalid_request, not_implemented
 from clary.services.s3.index import Bucket, ObjectIndex, Piece, StoredObject, Upload
 
 LARGEST_PART_NUMBER = 10_000
@@ -131,6 +131,8 @@ class MultipartUploads:
 
     @operation("AbortMultipartUpload")
     async def abort_multipart_upload(self, ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
+        if request.get("IfMatchInitiatedTime") is not None:
+            raise not_implemented("x-amz-if-match-initiated-time", "it is a condition of directory buckets; leave it out")
         bucket = access.writable_bucket(self._index, ctx, request)
         upload = parts.find_upload(self._index, bucket, request)
         garbage = await self._platform.resources.write(lambda tx: changes.abort_upload(tx.connection, upload.id))

@@ -21,9 +21,8 @@ class Sessions:
     @operation("AssumeRole")
     async def assume_role(self, ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
         """In strict mode the role's trust policy decides; in open mode any role may be assumed, whether it exists or not."""
-        refuse_unenforced(
-            request, "Policy", "PolicyArns", "Tags", "TransitiveTagKeys", "SourceIdentity", "SerialNumber", "TokenCode"
-        )
+        refuse_unenforced(request, "Policy", "PolicyArns", "Tags", "TransitiveTagKeys", "SourceIdentity", "ProvidedContexts")
+        refuse_unenforced(request, "SerialNumber", "TokenCode")
         role_arn, name = request["RoleArn"], request["RoleSessionName"]
         longest = self._platform.extensions["authorizer"].assume_role(ctx, role_arn, request.get("ExternalId"))
         seconds = request.get("DurationSeconds", DEFAULT_ROLE_SECONDS)

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable, Collection, Iterable, Itera
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from clary.storage.blobs import reader
 from clary.storage.blobs.damage import DamagedBlob
@@ -45,6 +46,7 @@ class BlobStore:
         self._doomed: set[str] = set()
         self._keeping = 0
         self._created: set[str] | None = set()
+        self._collector: asyncio.Task[Any] | None = None
         self._executor = ThreadPoolExecutor(THREADS, thread_name_prefix="blobs")
         _make_directories(root, self._incoming)
 
@@ -122,6 +124,7 @@ class BlobStore:
         """
         if self._created is None:
             return 0
+        self._collector = asyncio.current_task()
         loop = asyncio.get_running_loop()
         removed = await loop.run_in_executor(self._executor, self._remove, self._incoming, self._not_ours(self._incoming))
         for name in _FAN_OUT:
@@ -130,7 +133,7 @@ class BlobStore:
             claimed = set(live(left_over)) if left_over else set()
             garbage = [blob_id for blob_id in left_over if blob_id not in claimed]
             removed += await loop.run_in_executor(self._executor, self._remove, directory, garbage)
-        self._created = None
+        self._created = self._collector = None
         return removed
 
     def free_bytes(self) -> int:
@@ -139,7 +142,9 @@ class BlobStore:
         return status.f_bavail * status.f_frsize
 
     def close(self) -> None:
-        """Wait for the threads' work."""
+        """Wait for the threads' work. A collection that goes on is left to the next process."""
+        if self._collector is not None:
+            self._collector.cancel()
         self._executor.shutdown()
 
     def _path(self, blob_id: str) -> Path:

@@ -26,16 +26,17 @@ from clary.services.s3.index import (
     to_bucket,
     uploads,
 )
+from clary.storage.resources import Prepared
 
 _THIS_OBJECT = (objects.c.bucket == bindparam("b_bucket")) & (objects.c.key == bindparam("b_key"))
-_CURRENT = (
-    select(buckets.c.name, objects.c.etag, objects.c.holder)
+_CURRENT = Prepared(
+    select(objects.c.etag, objects.c.holder)
     .select_from(buckets.outerjoin(objects, (objects.c.bucket == buckets.c.name) & (objects.c.key == bindparam("b_key"))))
     .where(buckets.c.name == bindparam("b_bucket"))
 )
-_INSERT_OBJECT = insert(objects)
-_UPDATE_OBJECT = update(objects).where(_THIS_OBJECT)
-_DELETE_OBJECT = delete(objects).where(_THIS_OBJECT)
+_INSERT_OBJECT = Prepared(insert(objects))
+_UPDATE_OBJECT = Prepared(update(objects).where(_THIS_OBJECT))
+_DELETE_OBJECT = Prepared(delete(objects).where(_THIS_OBJECT))
 _SET_TAGS = update(objects).where(_THIS_OBJECT).values(tags=bindparam("tags"))
 _BLOBS = select(pieces.c.blob).where(pieces.c.holder == bindparam("b_holder"))
 _DELETE_PIECES = delete(pieces).where(pieces.c.holder == bindparam("b_holder"))
@@ -45,7 +46,7 @@ _MOVE_PIECE = update(pieces).where(_ONE_PIECE).values(holder=bindparam("to_holde
 
 def create_bucket(connection: Connection, bucket: Bucket) -> Bucket | None:
     """Add a bucket, or return the one that has the name already."""
-    if row := connection.execute(SELECT_BUCKET, {"name": bucket.name}).first():
+    if row := SELECT_BUCKET.first(connection, {"name": bucket.name}):
         return to_bucket(row)
     connection.execute(
         insert(buckets),
@@ -63,10 +64,10 @@ def create_bucket(connection: Connection, bucket: Bucket) -> Bucket | None:
 
 def change_settings(connection: Connection, bucket: str, name: str, value: Any) -> None:
     """Set a bucket's setting, or take it away with None. Raises NoSuchBucket."""
-    row = connection.execute(SELECT_BUCKET, {"name": bucket}).first()
+    row = SELECT_BUCKET.first(connection, {"name": bucket})
     if row is None:
         raise no_such_bucket(bucket)
-    settings = orjson.loads(row.settings) | {name: value}
+    settings = to_bucket(row).settings | {name: value}
     kept = {key: setting for key, setting in settings.items() if setting is not None}
     connection.execute(update(buckets).where(buckets.c.name == bucket).values(settings=_json(kept)))
 
@@ -87,26 +88,23 @@ def put_object(
 ) -> list[str]:
     """Publish an object in place of the one with its key, if `wanted` holds for that one."""
     place = {"b_bucket": new.bucket, "b_key": new.key.encode()}
-    current = _current(connection, new.bucket, place)
-    wanted.check(new.key, current.etag)
-    values = _values(new)
-    if current.etag is None:
-        connection.execute(_INSERT_OBJECT, values)
-    else:
-        connection.execute(_UPDATE_OBJECT, values | place)
+    etag, holder = _current(connection, new.bucket, place)
+    wanted.check(new.key, etag)
+    statement = _INSERT_OBJECT if etag is None else _UPDATE_OBJECT
+    statement.rows(connection, _values(new) | place)
     _insert_pieces(connection, new.holder, new_pieces)
-    return _take_pieces(connection, current.holder)
+    return _take_pieces(connection, holder)
 
 
 def delete_object(connection: Connection, bucket: str, key: str, wanted: conditions.ForWriting = conditions.ANY) -> list[str]:
     """Take an object away; a missing one is fine, unless `wanted` says otherwise."""
     place = {"b_bucket": bucket, "b_key": key.encode()}
-    current = _current(connection, bucket, place)
-    wanted.check(key, current.etag)
-    if current.etag is None:
+    etag, holder = _current(connection, bucket, place)
+    wanted.check(key, etag)
+    if etag is None:
         return []
-    connection.execute(_DELETE_OBJECT, place)
-    return _take_pieces(connection, current.holder)
+    _DELETE_OBJECT.rows(connection, place)
+    return _take_pieces(connection, holder)
 
 
 def set_tags(connection: Connection, bucket: str, key: str, tags: dict[str, str]) -> None:
@@ -169,12 +167,13 @@ def complete_upload(
     return garbage + abort_upload(connection, upload_id)
 
 
-def _current(connection: Connection, bucket: str, place: dict[str, Any]) -> Any:
-    """The row of what is there now: `etag` and `holder` are None when nothing is. Raises NoSuchBucket."""
-    row = connection.execute(_CURRENT, place).first()
+def _current(connection: Connection, bucket: str, place: dict[str, Any]) -> tuple[str | None, str | None]:
+    """ETag and holder of what is there now, None when nothing is. Raises NoSuchBucket."""
+    row = _CURRENT.first(connection, place)
     if row is None:
         raise no_such_bucket(bucket)
-    return row
+    etag, holder = row
+    return etag, holder
 
 
 def _require_upload(connection: Connection, upload_id: str) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 from sqlalchemy import Column, Index, Integer, LargeBinary, PrimaryKeyConstraint, String, Table, Text, bindparam, select
 
-from clary.storage.resources import ResourceStore, metadata
+from clary.storage.resources import Prepared, ResourceStore, metadata
 
 buckets = Table(
     "s3_buckets",
@@ -145,8 +145,8 @@ PIECE_COLUMNS = (
     pieces.c.checksum,
 )
 _LISTED = (objects.c.bucket, objects.c.key, objects.c.size, objects.c.modified, objects.c.etag, objects.c.about, objects.c.tags)
-SELECT_BUCKET = select(buckets).where(buckets.c.name == bindparam("name"))
-SELECT_OBJECT = select(objects).where(objects.c.bucket == bindparam("bucket"), objects.c.key == bindparam("key"))
+SELECT_BUCKET = Prepared(select(buckets).where(buckets.c.name == bindparam("name")))
+_SELECT_OBJECT = Prepared(select(objects).where(objects.c.bucket == bindparam("bucket"), objects.c.key == bindparam("key")))
 SELECT_UPLOAD = select(uploads).where(uploads.c.id == bindparam("id"))
 SELECT_PIECES = select(*PIECE_COLUMNS).where(pieces.c.holder == bindparam("holder")).order_by(pieces.c.number)
 _SCAN = (
@@ -167,7 +167,7 @@ class ObjectIndex:
 
     def bucket(self, name: str) -> Bucket | None:
         with self._store.reading() as connection:
-            row = connection.execute(SELECT_BUCKET, {"name": name}).first()
+            row = SELECT_BUCKET.first(connection, {"name": name})
         return to_bucket(row) if row else None
 
     def buckets_of(self, account: str) -> list[Bucket]:
@@ -176,7 +176,7 @@ class ObjectIndex:
 
     def object(self, bucket: str, key: str) -> StoredObject | None:
         with self._store.reading() as connection:
-            row = connection.execute(SELECT_OBJECT, {"bucket": bucket, "key": key.encode()}).first()
+            row = _SELECT_OBJECT.first(connection, {"bucket": bucket, "key": key.encode()})
         return to_object(row) if row else None
 
     def scan(self, bucket: str, start: bytes, end: bytes, limit: int) -> list[StoredObject]:
@@ -210,7 +210,8 @@ class ObjectIndex:
 
 
 def to_bucket(row: Any) -> Bucket:
-    return Bucket(row.name, row.account, row.region, row.created, row.folder, orjson.loads(row.settings))
+    name, account, region, created, folder, settings = row
+    return Bucket(name, account, region, created, folder, orjson.loads(settings))
 
 
 def to_object(row: Any) -> StoredObject:

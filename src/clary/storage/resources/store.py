@@ -43,8 +43,8 @@ class ResourceStore:
         """
         path.parent.mkdir(parents=True, exist_ok=True)
         for_writing = _engine(path, durability)
-        event.listen(for_writing, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
         with for_writing.begin() as connection:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
             migrate(connection)
         sync_directory(path.parent)
         return cls(_engine(path, durability), Writer(for_writing.connect(), wake))

@@ -12,16 +12,19 @@ from sqlalchemy.exc import OperationalError
 
 from clary.storage.disk import disk_full
 from clary.storage.group_commit import GroupCommit, Outcome
+from clary.storage.resources.prepared import driver
 from clary.storage.resources.transaction import Transaction
 
 Work = Callable[[Transaction], Any]
 
 
 class Writer:
-    """Owns the write connection."""
+    """Owns the write connection. Transactions and savepoints are said to the driver: with SQLAlchemy they cost more than
+    the statements between them."""
 
     def __init__(self, connection: Connection, wake: Callable[[str], None]):
         self._connection = connection
+        self._driver = driver(connection)
         self._wake = wake
         self._loop: asyncio.AbstractEventLoop | None = None
         self._group: GroupCommit[Work] = GroupCommit("clary-resource-writer", self._commit)
@@ -38,32 +41,32 @@ class Writer:
     def _commit(self, batch: list[Work]) -> list[Outcome]:
         topics: dict[str, None] = {}
         try:
-            with self._connection.begin():
+            self._driver.execute("BEGIN IMMEDIATE")
+            with self._driver:  # commits, or rolls back what failed
                 outcomes = [self._attempt(work, topics) for work in batch]
-        except OperationalError as error:
+        except (OperationalError, sqlite3.OperationalError) as error:
             raise _understandable(error) from error
         for topic in topics:
             self._loop.call_soon_threadsafe(self._wake, topic)  # type: ignore[union-attr]
         return outcomes
 
     def _attempt(self, work: Work, topics: dict[str, None]) -> Outcome:
-        transaction, savepoint = Transaction(self._connection), self._connection.begin_nested()
+        transaction = Transaction(self._connection)
+        self._driver.execute("SAVEPOINT work")
         try:
             result = work(transaction)
-            savepoint.commit()
+            self._driver.execute("RELEASE work")
         except Exception as error:
-            if not self._transaction_is_open():
+            if not self._driver.in_transaction:
                 raise  # a full disk makes SQLite roll back the neighbours' savepoints too
-            savepoint.rollback()
+            self._driver.execute("ROLLBACK TO work")
+            self._driver.execute("RELEASE work")
             return Outcome(error=_understandable(error))
         topics.update(dict.fromkeys(transaction.topics))
         return Outcome(result)
 
-    def _transaction_is_open(self) -> bool:
-        driver: sqlite3.Connection = self._connection.connection.dbapi_connection  # type: ignore[assignment]
-        return driver.in_transaction
-
 
 def _understandable(error: Exception) -> Exception:
-    full = isinstance(error, OperationalError) and "disk is full" in str(error.orig)
+    cause = error.orig if isinstance(error, OperationalError) else error
+    full = isinstance(cause, sqlite3.OperationalError) and "disk is full" in str(cause)
     return disk_full() if full else error

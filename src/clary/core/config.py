@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import tomllib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -49,8 +50,12 @@ class Config:
         object.__setattr__(self, "hosts", tuple(self.hosts))
         _check_choice("auth", self.auth, ("open", "strict"))
         _check_choice("durability", self.durability, ("full", "fast"))
-        if not 0 <= self.port <= 65535:
-            raise ValueError(f"port must be between 0 and 65535; got {self.port}")
+        for name in ("port", "tls_port"):
+            if not 0 <= getattr(self, name) <= 65535:
+                raise ValueError(f"{name} must be between 0 and 65535; got {getattr(self, name)}")
+        for name in ("capacity_cpus", "job_retention_days", "log_retention_days", "metric_retention_days"):
+            if not getattr(self, name) >= 0:
+                raise ValueError(f"{name} must not be negative; got {getattr(self, name)}")
 
 
 def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
@@ -62,9 +67,33 @@ def load(file: Path | None = None, **options: Any) -> Config:
     """The configuration from `file` (TOML; missing means none) under explicit `options` (None means not given)."""
     settings: dict[str, Any] = {}
     if file is not None and file.exists():
-        settings = tomllib.loads(file.read_text())
-    known = {f.name for f in dataclasses.fields(Config)}
-    if unknown := sorted(set(settings) - known):
-        raise ValueError(f"unknown setting {unknown[0]!r} in {file}; known settings: {', '.join(sorted(known))}")
+        settings = _read(file)
     settings |= {name: value for name, value in options.items() if value is not None}
     return Config(**settings)
+
+
+def _read(file: Path) -> dict[str, Any]:
+    """The file's settings, of the types that they have here: a quoted "false" is not taken for true."""
+    try:
+        settings = tomllib.loads(file.read_text())
+    except ValueError as error:
+        raise ValueError(f"{file} is not TOML: {error}") from None
+    kinds = {setting.name: str(setting.type) for setting in dataclasses.fields(Config)}
+    if unknown := sorted(settings.keys() - kinds):
+        raise ValueError(f"unknown setting {unknown[0]!r} in {file}; known settings: {', '.join(sorted(kinds))}")
+    for name, value in settings.items():
+        expected, fits = _KINDS[kinds[name]]
+        if not fits(value):
+            raise ValueError(f"{name} in {file} must be {expected}; got {value!r}")
+    return settings
+
+
+_KINDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    "Path": ("text in quotes", lambda value: isinstance(value, str)),
+    "str": ("text in quotes", lambda value: isinstance(value, str)),
+    "bool": ("true or false", lambda value: isinstance(value, bool)),
+    "int": ("a whole number", lambda value: type(value) is int),
+    "float": ("a number", lambda value: type(value) in (int, float)),
+    "tuple[str, ...]": ("a list of texts", lambda value: isinstance(value, list) and all(isinstance(v, str) for v in value)),
+}
+"""Type of a setting, as it is annotated -> what the file may give for it."""

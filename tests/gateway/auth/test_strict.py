@@ -191,6 +191,21 @@ def test_forged_and_expired_session_tokens_are_refused(strict):
     assert code_of(strict.server.client("sts", **keys).get_caller_identity) == "InvalidClientTokenId"
 
 
+def test_a_users_session_cannot_be_renewed_and_ends_with_the_user(strict):
+    iam = strict.root("iam")
+    session = strict.as_user("passing", "sts").get_session_token()["Credentials"]
+    keys = dict(access_key=session["AccessKeyId"], secret=session["SecretAccessKey"], session_token=session["SessionToken"])
+    client = strict.server.client("sts", **keys)
+    assert client.get_caller_identity()["Arn"].endswith("user/passing")
+    assert code_of(client.get_session_token) == "AccessDenied"
+    for key in iam.list_access_keys(UserName="passing")["AccessKeyMetadata"]:
+        iam.delete_access_key(UserName="passing", AccessKeyId=key["AccessKeyId"])
+    iam.delete_user(UserName="passing")
+    assert code_of(client.get_caller_identity) == "InvalidClientTokenId"
+    iam.create_user(UserName="passing")
+    assert code_of(client.get_caller_identity) == "InvalidClientTokenId"
+
+
 def test_sessions_survive_a_restart(start_server):
     server = start_server(auth="strict")
     access_key, secret = root_key(server)

@@ -111,7 +111,14 @@ class Keys:
             raise AuthenticationFailed(Reason.BAD_TOKEN, "The security token belongs to another access key")
         if credential.expires < time.time():
             raise AuthenticationFailed(Reason.EXPIRED_TOKEN, "The security token included in the request is expired")
+        if credential.identity.kind == "user" and not self._is_there(credential.identity):
+            raise AuthenticationFailed(Reason.BAD_TOKEN, "The security token belongs to a user who has been deleted")
         return credential
+
+    def _is_there(self, user: Identity) -> bool:
+        """Whether the user exists: that one, and not another who got the name later."""
+        row = self._resources.get(USER, home(user.account), user.arn.rpartition("/")[2])
+        return row is not None and row.state["UserId"] == user.user_id
 
     def _read_token(self, token: str) -> Credential:
         payload, _, mark = token.removeprefix(_TOKEN_PREFIX).partition(".")

@@ -41,7 +41,7 @@ class Sessions:
     def get_session_token(self, ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
         """Temporary keys of the user or root that calls."""
         refuse_unenforced(request, "SerialNumber", "TokenCode")
-        if ctx.identity.kind == "role" and self._platform.config.auth == "strict":
+        if ctx.identity.access_key.startswith("ASIA") and self._platform.config.auth == "strict":  # else they would never end
             raise ServiceError("Cannot call GetSessionToken with session credentials", code="AccessDenied", status=403)
         seconds = request.get("DurationSeconds", DEFAULT_SESSION_SECONDS)
         if ctx.identity.kind == "root":

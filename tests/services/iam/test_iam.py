@@ -176,6 +176,9 @@ def test_managed_policies_and_their_versions(iam):
     assert error_of(iam.delete_policy, PolicyArn=arn) == (409, "DeleteConflict")
     entities = iam.list_entities_for_policy(PolicyArn=arn)
     assert [user["UserName"] for user in entities["PolicyUsers"]] == ["u"]
+    for leaves_out in ({"EntityFilter": "Role"}, {"PathPrefix": "/a/"}, {"PolicyUsageFilter": "PermissionsBoundary"}):
+        assert iam.list_entities_for_policy(PolicyArn=arn, **leaves_out)["PolicyUsers"] == []
+    assert iam.list_entities_for_policy(PolicyArn=arn, EntityFilter="User", PathPrefix="/")["PolicyUsers"] != []
     iam.detach_user_policy(UserName="u", PolicyArn=arn)
     iam.delete_policy(PolicyArn=arn)
     assert error_of(iam.get_policy, PolicyArn=arn) == (404, "NoSuchEntity")

@@ -41,6 +41,7 @@ def test_its_models_must_be_there(customer):
     ("variant", "words"),
     [
         ({"ServerlessConfig": {"MemorySizeInMB": 2048, "MaxConcurrency": 5}}, "ServerlessConfig"),
+        ({"AcceleratorType": "ml.eia2.medium"}, "AcceleratorType"),
         ({"CoreDumpConfig": {"DestinationS3Uri": "s3://b/k"}}, "CoreDumpConfig"),
         ({"ManagedInstanceScaling": {"Status": "ENABLED"}}, "ManagedInstanceScaling"),
         ({"EnableSSMAccess": True}, "EnableSSMAccess"),

@@ -143,7 +143,8 @@ class ManagedPolicies:
     def list_entities_for_policy(self, ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
         if request["PolicyArn"] not in managed.BY_ARN:
             self._found(ctx, request["PolicyArn"])
-        holders, paging = listing.page(_holders(ctx, request["PolicyArn"]), request, lambda one: f"{one.kind}/{one.name}")
+        holders = [one for one in _holders(ctx, request["PolicyArn"]) if _is_asked_for(request, one)]
+        holders, paging = listing.page(holders, request, lambda one: f"{one.kind}/{one.name}")
         answer: dict[str, Any] = {name: [] for name, _ in _HOLDERS.values()}
         for holder in holders:
             name, noun = _HOLDERS[holder.kind]
@@ -178,6 +179,15 @@ def _named(row: Resource, version_id: str) -> dict[str, Any]:
         if version["VersionId"] == version_id:
             return version
     raise NoSuchEntity(f"Policy {row.arn} version {version_id} does not exist or is not attachable.")
+
+
+def _is_asked_for(request: dict[str, Any], holder: Resource) -> bool:
+    """Nothing here has a permissions boundary, so no policy is used as one."""
+    return (
+        request.get("EntityFilter", _HOLDERS[holder.kind][1]) == _HOLDERS[holder.kind][1]
+        and holder.document["Path"].startswith(request.get("PathPrefix", "/"))
+        and request.get("PolicyUsageFilter") != "PermissionsBoundary"
+    )
 
 
 def _holders(ctx: Context, arn: str) -> list[Resource]:

@@ -31,6 +31,7 @@ _UNENFORCED = (
     "CrossRegionTrafficConfig",
 )
 _UNENFORCED_OF_VARIANT = (
+    "AcceleratorType",
     "ServerlessConfig",
     "InstancePools",
     "CoreDumpConfig",

@@ -73,17 +73,17 @@ def _is_form_upload(request: RequestParts, path: str) -> bool:
 
 
 def _best(candidates: tuple[_Candidate, ...], query: dict[str, str], headers: dict[str, str]) -> str:
-    fitting = [
-        candidate
-        for candidate in candidates
-        if all(key in query and (not value or query[key] == value) for key, value in candidate.literals)
-    ]
+    fitting = [candidate for candidate in candidates if not candidate.literals or _has(query, candidate.literals)]
     if not fitting:
         return ""
     if len(fitting) == 1:
         return fitting[0].operation
     named = query.get("x-id")  # other SDKs name the operation
     return max(fitting, key=lambda candidate: _fit(candidate, query, headers, named)).operation
+
+
+def _has(query: dict[str, str], literals: frozenset[tuple[str, str]]) -> bool:
+    return bool(query) and all(key in query and (not value or query[key] == value) for key, value in literals)
 
 
 def _fit(candidate: _Candidate, query: dict[str, str], headers: dict[str, str], named: str | None) -> tuple[int, ...]:

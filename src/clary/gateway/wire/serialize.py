@@ -193,7 +193,7 @@ def _rest(operation: OperationModel, compile_body: Callable[[Shape], Callable[[A
     shape = operation.output_shape
     if shape is None:
         return lambda result, request_id: WireResponse(status)
-    headers = [_header_writer(name, m) for name, m in shape.members.items() if m.serialization.get("location") == "header"]
+    headers = {n: _header_writer(n, m) for n, m in shape.members.items() if m.serialization.get("location") == "header"}
     maps = {
         n: m.serialization.get("name", "") for n, m in shape.members.items() if m.serialization.get("location") == "headers"
     }
@@ -205,8 +205,9 @@ def _rest(operation: OperationModel, compile_body: Callable[[Shape], Callable[[A
         if status_member in result:
             response.status = result[status_member]
         write_body(result, response)
-        for write_header in headers:
-            write_header(result, response.headers)
+        for name, value in result.items():  # a few of the dozens that an answer of S3 may have
+            if value is not None and name in headers:
+                headers[name](value, response.headers)
         for name, prefix in maps.items():
             for key, value in result.get(name, {}).items():
                 response.headers[(prefix + key).lower()] = header_value(prefix + key, value)
@@ -215,17 +216,15 @@ def _rest(operation: OperationModel, compile_body: Callable[[Shape], Callable[[A
     return write
 
 
-def _header_writer(name: str, member: Shape) -> Callable[[dict[str, Any], dict[str, str]], None]:
+def _header_writer(name: str, member: Shape) -> Callable[[Any, dict[str, str]], None]:
     wire_name = member.serialization.get("name", name).lower()
     is_list = member.type_name == "list"
     scalar = member.member if is_list else member
     convert = to_text(scalar.type_name, scalar.serialization.get("timestampFormat", "rfc822"))
 
-    def write(result: dict[str, Any], headers: dict[str, str]) -> None:
-        value = result.get(name)
-        if value is not None:
-            text = ",".join(map(convert, value)) if is_list else convert(value)
-            headers[wire_name] = header_value(wire_name, text)
+    def write(value: Any, headers: dict[str, str]) -> None:
+        text = ",".join(map(convert, value)) if is_list else convert(value)
+        headers[wire_name] = header_value(wire_name, text)
 
     return write
 

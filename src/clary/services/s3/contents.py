@@ -175,11 +175,12 @@ def too_large(size: int) -> S3Error:
     return S3Error(400, "EntityTooLarge", message, ProposedSize=size, MaxSizeAllowed=LARGEST_PUT_BYTES)
 
 
-async def _chunks(body: Any) -> AsyncIterator[bytes]:
-    if isinstance(body, AsyncIterable):
-        async for chunk in body:
-            yield chunk
-    elif body:
+def _chunks(body: Any) -> AsyncIterator[bytes]:
+    return aiter(body) if isinstance(body, AsyncIterable) else _at_once(body)
+
+
+async def _at_once(body: Any) -> AsyncIterator[bytes]:
+    if body:
         yield bytes(body)
 
 

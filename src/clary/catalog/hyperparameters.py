@@ -1,12 +1,14 @@
 """Hyperparameters as declarations: what a name accepts, since which version, and the words of a refusal.
 
 On the wire every value is a string. `Schema.parse` gives typed values, or raises `InvalidHyperparameter` with the text that
-the hosted containers use: `Hyperparameter eta: value 3 not in range [0, 1]`.
+the hosted containers use. There are two families: XGBoost's toolkit (`Hyperparameter eta: value 3 not in range [0, 1]`) and
+the first-party algorithms, which validate with JSON schema (`Additional properties are not allowed (u'x' was unexpected)`).
 """
 
 from __future__ import annotations
 
 import ast
+import json
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -15,6 +17,8 @@ from typing import Any, Literal
 Version = tuple[int, ...]
 Scale = Literal["Linear", "Logarithmic"]
 Rule = Callable[[Mapping[str, Any]], None]
+Words = Literal["toolkit", "json-schema"]
+AUTO = "auto"
 
 
 class InvalidHyperparameter(ValueError):
@@ -56,7 +60,11 @@ class Tunable:
 
 @dataclass(frozen=True, slots=True)
 class Hyperparameter:
-    """One name. Subclasses say how its text is read and what values pass."""
+    """One name. Subclasses say how its text is read and what values pass.
+
+    default : the text that stands for a value not given; None leaves the name out of the parsed values
+    auto : whether the text `auto` passes; it is the parsed value too
+    """
 
     name: str
     description: str = ""
@@ -67,6 +75,8 @@ class Hyperparameter:
     until: Version | None = None
     """Last version that knows the name."""
     tunable: Tunable | None = None
+    default: str | None = None
+    auto: bool = False
 
     kind = "text"
 
@@ -143,6 +153,45 @@ class Categorical(Hyperparameter):
 
 
 @dataclass(frozen=True, slots=True)
+class Boolean(Hyperparameter):
+    """`true` or `false` in any case; the parsed value is a bool."""
+
+    kind = "boolean"
+
+    def parse(self, text: str) -> bool:
+        known = {"true": True, "false": False, "1": True, "0": False}
+        if text.strip().lower() not in known:
+            raise ValueError(f"{text} is neither true nor false")
+        return known[text.strip().lower()]
+
+    @property
+    def valid(self) -> str:
+        return "true, false"
+
+
+@dataclass(frozen=True, slots=True)
+class JsonList(Hyperparameter):
+    """A JSON list of names: `["msd", "ssd"]`."""
+
+    values: tuple[str, ...] = ()
+
+    kind = "JSON list"
+
+    def parse(self, text: str) -> list[str]:
+        found = json.loads(text)
+        if not isinstance(found, list) or not all(isinstance(item, str) for item in found):
+            raise ValueError(f"{text} is no JSON list of strings")
+        return found
+
+    def accepts(self, value: list[str]) -> bool:
+        return all(item in self.values for item in value)
+
+    @property
+    def valid(self) -> str:
+        return json.dumps(list(self.values))
+
+
+@dataclass(frozen=True, slots=True)
 class CommaList(Hyperparameter):
     values: tuple[str, ...] = ()
     with_threshold: tuple[str, ...] = ()
@@ -197,16 +246,25 @@ class Literals(Hyperparameter):
 
 @dataclass(frozen=True, slots=True)
 class Schema:
-    """All hyperparameters of an algorithm, and the `rules` between them (called with the typed values)."""
+    """All hyperparameters of an algorithm, and the `rules` between them (called with the typed values).
+
+    words : the family of containers whose messages a refusal uses
+    """
 
     declarations: tuple[Hyperparameter, ...]
     rules: tuple[Rule, ...] = ()
+    words: Words = "toolkit"
 
     def names(self, version: Version) -> list[str]:
         return [declared.name for declared in self.declarations if declared.exists_in(version)]
 
+    def defaults(self, version: Version) -> dict[str, str]:
+        """The texts that stand for names not given."""
+        known = (d for d in self.declarations if d.exists_in(version))
+        return {declared.name: declared.default for declared in known if declared.default is not None}
+
     def parse(self, given: Mapping[str, str], version: Version) -> dict[str, Any]:
-        """Typed values by canonical name. Undeclared names that begin with `_` pass as text.
+        """Typed values by canonical name, defaults filled in. Undeclared names that begin with `_` pass as text.
 
         Raises `InvalidHyperparameter` for the first mistake: a missing name, an unknown one, a value that cannot be read or
         is out of range, then the rules between them.
@@ -217,11 +275,14 @@ class Schema:
         for name, text in given.items():
             declared = known.get(name)
             if declared is None and not name.startswith("_"):
-                raise InvalidHyperparameter(name, f"Extraneous hyperparameter found: {name}")
+                raise InvalidHyperparameter(name, _UNKNOWN[self.words].format(name=name))
             canonical = name if declared is None else declared.name
             if canonical in values:
                 raise InvalidHyperparameter(name, f"Hyperparameter {canonical} is given twice; {name} is another name for it")
-            values[canonical] = text if declared is None else _value(declared, text, version)
+            values[canonical] = text if declared is None else self._value(declared, text, version)
+        for name, text in self.defaults(version).items():
+            if name not in values:
+                values[name] = self._value(known[name], text, version)
         for rule in self.rules:
             rule(values)
         return values
@@ -230,26 +291,46 @@ class Schema:
         for declared in self.declarations:
             required = declared.required and declared.exists_in(version)
             if required and not any(name in given for name in (declared.name, *declared.aliases)):
-                raise InvalidHyperparameter(declared.name, f"Missing required hyperparameter: {declared.name}")
+                raise InvalidHyperparameter(declared.name, _MISSING[self.words].format(name=declared.name))
+
+    def _value(self, declared: Hyperparameter, text: str, version: Version) -> Any:
+        if declared.auto and text.strip().lower() == AUTO:
+            return AUTO
+        try:
+            value = declared.parse(text)
+        except ValueError:
+            raise InvalidHyperparameter(declared.name, _UNREADABLE[self.words].format(**_shown(declared, text))) from None
+        if not declared.accepts(value):
+            raise InvalidHyperparameter(declared.name, _OUT_OF_RANGE[self.words].format(**_shown(declared, text)))
+        if isinstance(declared, Categorical) and version < declared.values_since.get(value, ()):
+            raise InvalidHyperparameter(
+                declared.name,
+                f"Hyperparameter {declared.name}: value {value} is not known to version {'.'.join(map(str, version))}",
+            )
+        return value
 
 
-def _value(declared: Hyperparameter, text: str, version: Version) -> Any:
-    try:
-        value = declared.parse(text)
-    except ValueError:
-        raise InvalidHyperparameter(
-            declared.name, f"Hyperparameter {declared.name}: could not parse value {text!r}; it takes {declared.kind} values"
-        ) from None
-    if not declared.accepts(value):
-        raise InvalidHyperparameter(
-            declared.name, f"Hyperparameter {declared.name}: value {text} not in range {declared.valid}"
-        )
-    if isinstance(declared, Categorical) and version < declared.values_since.get(value, ()):
-        raise InvalidHyperparameter(
-            declared.name,
-            f"Hyperparameter {declared.name}: value {value} is not known to version {'.'.join(map(str, version))}",
-        )
-    return value
+_UNKNOWN: dict[str, str] = {
+    "toolkit": "Extraneous hyperparameter found: {name}",
+    "json-schema": "Additional properties are not allowed (u'{name}' was unexpected)",
+}
+_MISSING: dict[str, str] = {
+    "toolkit": "Missing required hyperparameter: {name}",
+    "json-schema": "u'{name}' is a required property",
+}
+_UNREADABLE: dict[str, str] = {
+    "toolkit": "Hyperparameter {name}: could not parse value {text!r}; it takes {kind} values",
+    "json-schema": "u'{text}' is not of type '{kind}'{or_auto}: hyperparameter {name}",
+}
+_OUT_OF_RANGE: dict[str, str] = {
+    "toolkit": "Hyperparameter {name}: value {text} not in range {valid}",
+    "json-schema": "u'{text}' is not valid: hyperparameter {name} takes {kind} values in {valid}{or_auto}",
+}
+
+
+def _shown(declared: Hyperparameter, text: str) -> dict[str, str]:
+    or_auto = f" or '{AUTO}'" if declared.auto else ""
+    return {"name": declared.name, "text": text, "kind": declared.kind, "valid": declared.valid, "or_auto": or_auto}
 
 
 def _is_number(text: str) -> bool:

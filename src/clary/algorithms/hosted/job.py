@@ -9,7 +9,9 @@ from email.message import Message
 from pathlib import Path
 from typing import Any
 
+from clary.algorithms.hosted import log
 from clary.algorithms.hosted.errors import CustomerError
+from clary.algorithms.hosted.metric_lines import MetricLines
 from clary.catalog.algorithms import Algorithm
 from clary.catalog.hyperparameters import InvalidHyperparameter, Version
 from clary.formats.channel import Channel, Reader, data_files
@@ -19,31 +21,74 @@ IMAGE_TAG = "CLARY_IMAGE_TAG"
 
 @dataclass(frozen=True, slots=True)
 class TrainingJob:
-    """What `/opt/ml/input/config` says. `channels` is `inputdataconfig.json`: channel -> its settings."""
+    """What `/opt/ml/input/config` says. `channels` is `inputdataconfig.json`: channel -> its settings.
+
+    `hosts` are the names of all hosts, `current_host` this one's; the first of them in alphabetical order leads.
+    """
 
     opt_ml: Path
     tag: str
     hyperparameters: dict[str, str]
     channels: dict[str, dict[str, Any]]
     hosts: list[str]
+    current_host: str = "algo-1"
 
     @classmethod
     def read(cls, opt_ml: Path, default_tag: str) -> TrainingJob:
         """The job under `opt_ml`; the image's tag comes from the environment."""
         config = opt_ml / "input" / "config"
+        resources = _json(config / "resourceconfig.json")
         return cls(
             opt_ml,
             os.environ.get(IMAGE_TAG) or default_tag,
             {name: _unquoted(text) for name, text in _json(config / "hyperparameters.json").items()},
             _json(config / "inputdataconfig.json"),
-            _json(config / "resourceconfig.json").get("hosts", ["algo-1"]),
+            resources.get("hosts", ["algo-1"]),
+            resources.get("current_host", "algo-1"),
         )
+
+    @property
+    def is_leader(self) -> bool:
+        return self.current_host == min(self.hosts, key=_host_order)
+
+    @property
+    def rank(self) -> int:
+        """Place of this host among all, from 0; the leader's is 0."""
+        return sorted(self.hosts, key=_host_order).index(self.current_host)
+
+    @property
+    def lines(self) -> MetricLines:
+        return MetricLines(self.current_host)
 
     @property
     def model_directory(self) -> Path:
         directory = self.opt_ml / "model"
         directory.mkdir(parents=True, exist_ok=True)
         return directory
+
+    @property
+    def model_file(self) -> Path:
+        """`model/model_algo-1`: where a first-party algorithm leaves its model."""
+        return self.model_directory / f"model_{self.current_host}"
+
+    def begin(self, algorithm: Algorithm) -> dict[str, Any]:
+        """Typed hyperparameters with their defaults, after the lines that a first-party algorithm's log begins with.
+
+        Checks the channels too. Raises `CustomerError` for the user's mistakes.
+        """
+        given = self.hyperparameters
+        default = algorithm.hyperparameters.defaults(self.version(algorithm))
+        log.plain("Docker entrypoint called with argument(s): train")
+        log.first_party(f"Reading default configuration from default-input.json: {json.dumps(default)}")
+        log.first_party(
+            f"Merging with provided configuration from /opt/ml/input/config/hyperparameters.json: {json.dumps(given)}"
+        )
+        log.first_party(f"Final configuration: {json.dumps(default | given)}")
+        values = self.values(algorithm)
+        self.require(algorithm)
+        if len(self.hosts) > 1 and not algorithm.distributed:
+            raise CustomerError(f"{algorithm.name} trains on one host; set InstanceCount to 1")
+        return values
 
     def values(self, algorithm: Algorithm) -> dict[str, Any]:
         """Typed hyperparameters. Raises `CustomerError` in the words of the hosted container."""
@@ -87,6 +132,12 @@ class TrainingJob:
         if not any(True for _ in data_files(path)):
             raise CustomerError(f"No data in {name} channel: it holds no file whose name begins with neither '.' nor '_'")
         return Channel.of_directory(path, reader)
+
+
+def _host_order(host: str) -> tuple[int, str]:
+    """algo-2 before algo-10."""
+    number = host.rpartition("-")[2]
+    return (int(number) if number.isdigit() else 0, host)
 
 
 def _unquoted(text: str) -> str:

@@ -31,7 +31,7 @@ def test_estimators_keep_the_contract(estimator, check, data):
     check(estimator, *data)
 
 
-@pytest.mark.parametrize("name", clary.algorithms.__all__)
+@pytest.mark.parametrize("name", sorted(clary.algorithms.__all__))
 def test_the_manual_of_an_estimator_runs(name):
     module = importlib.import_module(getattr(clary.algorithms, name).__module__)
     results = doctest.testmod(module)

@@ -1,29 +1,45 @@
-"""The manual of XGBoost says what the declaration says. `python tests/algorithms/test_manual.py` renews the table."""
+"""The manual of each algorithm says what its declaration says. `python tests/algorithms/test_manual.py` renews the tables."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from clary.catalog.builtin.xgboost import ALGORITHM
+import pytest
+
+from clary.catalog.algorithms import Algorithm, every
 from clary.catalog.hyperparameters import Categorical, CommaList, Hyperparameter
 
-PAGE = Path(__file__).parents[2] / "docs" / "algorithms" / "xgboost.md"
+PAGES = Path(__file__).parents[2] / "docs" / "algorithms"
 BEGIN, END = "<!-- hyperparameters: made from the declaration -->\n", "<!-- end -->"
 
 
-def table() -> str:
-    """A Markdown table of the hyperparameters: name, meaning, valid values, range to tune, versions."""
-    rows = [_row(declared) for declared in ALGORITHM.hyperparameters.declarations if not declared.name.startswith("_")]
-    return "\n".join(["| name | meaning | accepts | tune in | image versions |", "|---|---|---|---|---|", *rows]) + "\n"
+def page(algorithm: Algorithm) -> Path:
+    return PAGES / f"{algorithm.name}.md"
 
 
-def _row(declared: Hyperparameter) -> str:
+def table(algorithm: Algorithm) -> str:
+    """A Markdown table of the hyperparameters: name, meaning, valid values, range to tune, and default or versions."""
+    declared = [each for each in algorithm.hyperparameters.declarations if not each.name.startswith("_")]
+    last = "default" if any(each.default is not None for each in declared) else "image versions"
+    rows = [_row(each, last) for each in declared]
+    return "\n".join([f"| name | meaning | accepts | tune in | {last} |", "|---|---|---|---|---|", *rows]) + "\n"
+
+
+def _row(declared: Hyperparameter, last: str) -> str:
     names = ", ".join(f"`{name}`" for name in (declared.name, *declared.aliases))
     cells = [names + (" (required)" if declared.required else ""), declared.description, _accepts(declared), _tunable(declared)]
-    return "| " + " | ".join([*cells, _versions(declared)]) + " |"
+    return "| " + " | ".join([*cells, _default(declared) if last == "default" else _versions(declared)]) + " |"
+
+
+def _default(declared: Hyperparameter) -> str:
+    return "" if declared.default is None else f"`{declared.default}`"
 
 
 def _accepts(declared: Hyperparameter) -> str:
+    return _accepted(declared) + (" or `auto`" if declared.auto else "")
+
+
+def _accepted(declared: Hyperparameter) -> str:
     if isinstance(declared, Categorical):
         return ", ".join(f"`{value}`" for value in declared.values)
     if isinstance(declared, CommaList):
@@ -41,18 +57,25 @@ def _versions(declared: Hyperparameter) -> str:
     return f"{since} {until}".strip() or "all"
 
 
-def test_the_table_of_hyperparameters_is_that_of_the_declaration():
-    page = PAGE.read_text()
-    assert page[page.index(BEGIN) + len(BEGIN) : page.index(END)] == table()
+@pytest.mark.parametrize("algorithm", every(), ids=lambda algorithm: algorithm.name)
+def test_the_table_of_hyperparameters_is_that_of_the_declaration(algorithm):
+    text = page(algorithm).read_text()
+    assert text[text.index(BEGIN) + len(BEGIN) : text.index(END)] == table(algorithm)
 
 
-def test_every_image_and_metric_is_in_the_manual():
-    page = PAGE.read_text()
-    for repository, tags in ALGORITHM.repositories.items():
-        assert all(f"`{name}`" in page for name in (repository, *tags))
-    assert all(f"`{metric.name.split(':')[1]}`" in page for metric in ALGORITHM.metrics)
+@pytest.mark.parametrize("algorithm", every(), ids=lambda algorithm: algorithm.name)
+def test_every_image_and_metric_is_in_the_manual(algorithm):
+    text = page(algorithm).read_text()
+    for repository, tags in algorithm.repositories.items():
+        assert all(f"`{name}`" in text for name in (repository, *tags))
+    assert [m.name for m in algorithm.metrics if not {f"`{m.name}`", f"`{m.name.partition(':')[2]}`"} & set(_code(text))] == []
+
+
+def _code(text: str) -> list[str]:
+    return [f"`{part}`" for part in text.split("`")[1::2]]
 
 
 if __name__ == "__main__":
-    text = PAGE.read_text()
-    PAGE.write_text(text[: text.index(BEGIN)] + BEGIN + table() + text[text.index(END) :])
+    for algorithm in every():
+        text = page(algorithm).read_text()
+        page(algorithm).write_text(text[: text.index(BEGIN)] + BEGIN + table(algorithm) + text[text.index(END) :])

@@ -1,46 +1,60 @@
-"""What every estimator shares: parameters that the constructor only stores, and saying what is wrong with arrays."""
+"""What every estimator shares: scikit-learn's contract, and a model file without pickle."""
 
 from __future__ import annotations
 
 import inspect
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 from scipy.sparse import issparse
+from sklearn.base import BaseEstimator
+
+from clary.algorithms import model_file
 
 
-class Estimator:
-    """Base of all estimators, with scikit-learn's habits.
+class Estimator(BaseEstimator):
+    """Base of all estimators: scikit-learn's, with `save` and `load`.
 
     The constructor stores its arguments under their names and does nothing else; `fit` checks them. What was learned ends
     in an underscore and exists only after `fit`.
     """
 
-    @classmethod
-    def _names(cls) -> list[str]:
-        return [name for name in inspect.signature(cls.__init__).parameters if name != "self"]
-
-    def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """The constructor's arguments by name. `deep` is accepted for scikit-learn's sake."""
-        return {name: getattr(self, name) for name in self._names()}
-
-    def set_params(self, **parameters: Any) -> Self:
-        """Replace constructor arguments; raises `ValueError` for a name that is none."""
-        for name, value in parameters.items():
-            if name not in self._names():
-                raise ValueError(f"{type(self).__name__} has no parameter {name!r}; it has {', '.join(self._names())}")
-            setattr(self, name, value)
-        return self
-
     def clone(self) -> Self:
         """A new estimator with the same parameters that has learned nothing."""
-        return type(self)(**self.get_params())
+        return type(self)(**self.get_params(deep=False))
 
-    def __repr__(self) -> str:
-        defaults = inspect.signature(type(self).__init__).parameters
-        changed = {name: value for name, value in self.get_params().items() if value is not defaults[name].default}
-        shown = {name: value for name, value in changed.items() if value != defaults[name].default}
-        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
+    def save(self, path: str | Path) -> None:
+        """Write the fitted model to one file (safetensors, versioned). Raises `ValueError` before `fit`."""
+        document, arrays = self._state()
+        if not document and not arrays:
+            raise ValueError(f"this {type(self).__name__} has learned nothing yet; call fit first")
+        parameters = {name: _plain(value) for name, value in self.get_params(deep=False).items()}
+        model_file.write(path, type(self).__name__, {"parameters": parameters, "learned": document}, arrays)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """The model that `save` wrote. Raises `ValueError` for any other file."""
+        document, arrays = model_file.read(path, cls.__name__)
+        known = inspect.signature(cls.__init__).parameters
+        model = cls(**{name: value for name, value in document["parameters"].items() if name in known})
+        model._restore(document["learned"], arrays)
+        return model
+
+    def _state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        """What was learned, as a JSON document and numeric arrays. Estimators that hold other things override both."""
+        learned = {name: value for name, value in vars(self).items() if name.endswith("_") and not name.startswith("_")}
+        arrays = {
+            name: value for name, value in learned.items() if isinstance(value, np.ndarray) and value.dtype.kind in "fiub"
+        }
+        return {name: _plain(value) for name, value in learned.items() if name not in arrays}, arrays
+
+    def _restore(self, document: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
+        """Take over what `_state` gave."""
+        for name, value in document.items():
+            setattr(self, name, _rich(value))
+        for name, array in arrays.items():
+            setattr(self, name, array)
 
 
 def features(X: Any, columns: int | None = None) -> Any:
@@ -61,3 +75,22 @@ def vector(values: Any, rows: int, name: str) -> np.ndarray:
     if array.shape != (rows,):
         raise ValueError(f"{name} must have shape ({rows},), one value per row of X; got shape {array.shape}")
     return array
+
+
+def _plain(value: Any) -> Any:
+    """`value` as JSON; an array of text becomes `{"array": [...]}`."""
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, np.ndarray):
+        return {"array": value.tolist()}
+    if isinstance(value, dict):
+        return {name: _plain(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value
+
+
+def _rich(value: Any) -> Any:
+    if isinstance(value, dict) and value.keys() == {"array"}:
+        return np.array(value["array"], dtype=object)
+    return value

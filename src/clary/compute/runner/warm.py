@@ -27,6 +27,19 @@ _JOBS = ("clary.compute.supervisor.main", "clary.compute.supervisor.objects")
 RUNTIMES: dict[str, tuple[str, ...]] = {
     "bare": (*_JOBS,),
     "numpy": (*_JOBS, "numpy"),
+    "numba": (
+        *_JOBS,
+        "numpy",
+        "scipy.sparse",
+        "clary.algorithms.hosted.factorization_machines",
+        "clary.algorithms.hosted.ipinsights",
+        "clary.algorithms.hosted.kmeans",
+        "clary.algorithms.hosted.lda",
+        "clary.algorithms.hosted.linear_learner",
+        "clary.algorithms.hosted.pca",
+        "clary.algorithms.hosted.randomcutforest",
+    ),
+    "faiss": (*_JOBS, "numpy", "scipy.sparse", "clary.algorithms.hosted.knn"),
     "xgboost": (
         *_JOBS,
         "numpy",
@@ -38,8 +51,8 @@ RUNTIMES: dict[str, tuple[str, ...]] = {
 }
 """Runtime -> modules to import before the first fork. None of them may start a thread when imported."""
 
-_HIDDEN = ("sklearn", "pandas")
-"""XGBoost imports these where they are installed, for interfaces that no program here uses: 0.6 s and 65 MB."""
+_HIDDEN = {"xgboost": ("sklearn", "pandas")}
+"""XGBoost imports these where they are installed, for interfaces that no program of it here uses: 0.6 s and 65 MB."""
 
 SINGLE_THREADED = {"OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 """Set while importing: OpenBLAS otherwise starts its threads when it is loaded, and a fork copies only one thread."""
@@ -64,7 +77,7 @@ def preload(runtime: str) -> None:
 
     A missing module is reported here and again, with its reason, by the program that needs it.
     """
-    with _hidden(_HIDDEN):
+    with _hidden(_HIDDEN.get(runtime, ())):
         for name in RUNTIMES[runtime]:
             try:
                 module = importlib.import_module(name)

@@ -43,6 +43,7 @@ JOURNEYS = {
     "boto3": Journey("boto3_main_job.py", "111111111111"),
     "awscli": Journey("awscli_main_job.sh", "222222222222", "awscli"),
     "sagemaker-v2": Journey("sagemaker_v2_estimator.py", "333333333333", "sagemaker-v2"),
+    "sagemaker-v2, first-party algorithms": Journey("sagemaker_v2_first_party.py", "555555555555", "sagemaker-v2"),
     "sagemaker-v3": Journey("sagemaker_v3_trainer.py", "444444444444", "sagemaker-v3"),
 }
 
@@ -97,9 +98,9 @@ def running(server, strict_server, tmp_path_factory):
 
 
 def write_data(folder: Path) -> None:
-    """scikit-learn's breast cancer data: label first for training; held-out rows and their labels apart."""
+    """scikit-learn's breast cancer data: label first for training; held-out rows and their labels apart. Its digits."""
     import numpy as np
-    from sklearn.datasets import load_breast_cancer
+    from sklearn.datasets import load_breast_cancer, load_digits
     from sklearn.model_selection import train_test_split
 
     features, labels = load_breast_cancer(return_X_y=True)
@@ -110,6 +111,8 @@ def write_data(folder: Path) -> None:
     tables = {"train": table[:320], "validation": table[320:], "features": held_out, "labels": held_out_labels}
     for name, rows in tables.items():
         np.savetxt(folder / f"{name}.csv", rows, delimiter=",", fmt="%.6g")
+    images, digits = load_digits(return_X_y=True)
+    np.savetxt(folder / "digits.csv", np.column_stack([digits, images]), delimiter=",", fmt="%g")
 
 
 @pytest.mark.parametrize("name", [*JOURNEYS, STRICT])

@@ -1,0 +1,1 @@
+"""Vectors learned for things: IP Insights."""

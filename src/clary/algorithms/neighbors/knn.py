@@ -1,0 +1,272 @@
+"""k nearest neighbours: classifier and regressor."""
+
+from __future__ import annotations
+
+from numbers import Integral
+from typing import Any, Literal, Self
+
+import numpy as np
+from scipy.sparse import issparse
+from sklearn.utils import ClassifierTags, RegressorTags, Tags
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
+
+from clary.algorithms import metrics
+from clary.algorithms.estimator import Estimator
+from clary.algorithms.neighbors import reduction, search, votes
+from clary.algorithms.neighbors.reservoir import Reservoir
+from clary.algorithms.neighbors.space import Space, multiple_of
+
+METRICS = ("L2", "INNER_PRODUCT", "COSINE")
+PREDICTOR_TYPES = ("classifier", "regressor")
+
+
+def _classifies(estimator: KNN) -> bool:
+    return estimator.predictor_type == "classifier"
+
+
+class KNN(Estimator):
+    """k nearest neighbours on a FAISS index: the most frequent label of the k nearest rows, or their mean.
+
+    Parameters
+    ----------
+    k : int >= 1, default 5
+        Neighbours that are asked.
+    predictor_type : {"classifier", "regressor"}, default "classifier"
+        Most frequent label (the smallest of equally frequent ones), or mean.
+    sample_size : int >= 1, optional
+        Rows that are kept, drawn at random without replacement; all when absent.
+    dimension_reduction_type : {"sign", "fjlt"}, optional
+        Random projection before the index is built.
+    dimension_reduction_target : int, optional
+        Columns after it: at least 1, fewer than X has.
+    index_type : {"Flat", "IVFFlat", "IVFPQ"}, default "Flat"
+        Exact; inverted lists of whole vectors; inverted lists of product-quantized ones.
+    index_metric : {"L2", "INNER_PRODUCT", "COSINE"}, default "L2"
+        What near means. IVFPQ has L2 only.
+    ivf_nlists : int >= 1 or "auto", default "auto"
+        Inverted lists; auto is the square root of the number of rows kept.
+    nprobe : int >= 1, default 5
+        Inverted lists that a search looks at.
+    pq_m : int >= 1, default 8
+        Parts of a vector that IVFPQ quantizes; columns are padded with zeros (or, with a projection, its target is raised)
+        to a multiple.
+    seed : int, default 0
+        Drives the sample, the projection and the index.
+    n_jobs : int, optional
+        Threads of FAISS; all that OpenMP has when absent or -1.
+
+    Attributes
+    ----------
+    index_ : faiss.Index
+        The vectors of the rows kept.
+    labels_ : ndarray (rows kept,)
+        Their labels; codes of `classes_` for a classifier.
+    classes_ : ndarray (classes,)
+        Classifier only.
+    sample_indices_ : ndarray (rows kept,) int64
+        Which rows of X they are.
+    n_features_in_ : int
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from clary.algorithms import KNN
+    >>> X = np.arange(10.0).reshape(10, 1)
+    >>> KNN(k=3).fit(X, X[:, 0] > 4).predict([[3.2], [6.8]]).tolist()
+    [False, True]
+    >>> KNN(k=2, predictor_type="regressor").fit(X, 2 * X[:, 0]).predict([[3.4]]).tolist()
+    [7.0]
+
+    References
+    ----------
+    T. Cover and P. Hart (1967), "Nearest neighbor pattern classification", IEEE Trans. Information Theory 13(1).
+    """
+
+    def __init__(
+        self,
+        k: int = 5,
+        *,
+        predictor_type: Literal["classifier", "regressor"] = "classifier",
+        sample_size: int | None = None,
+        dimension_reduction_type: reduction.Kind | None = None,
+        dimension_reduction_target: int | None = None,
+        index_type: search.IndexType = "Flat",
+        index_metric: Literal["L2", "INNER_PRODUCT", "COSINE"] = "L2",
+        ivf_nlists: int | Literal["auto"] = "auto",
+        nprobe: int = 5,
+        pq_m: int = 8,
+        seed: int = 0,
+        n_jobs: int | None = None,
+    ):
+        self.k = k
+        self.predictor_type = predictor_type
+        self.sample_size = sample_size
+        self.dimension_reduction_type = dimension_reduction_type
+        self.dimension_reduction_target = dimension_reduction_target
+        self.index_type = index_type
+        self.index_metric = index_metric
+        self.ivf_nlists = ivf_nlists
+        self.nprobe = nprobe
+        self.pq_m = pq_m
+        self.seed = seed
+        self.n_jobs = n_jobs
+
+    def fit(self, X: Any, y: Any) -> Self:
+        """Index `X` (rows, columns), dense or sparse, with labels `y` (rows,): anything for classes, numbers for a regressor.
+
+        Sparse rows become dense. Raises `ValueError` for parameters and arrays that do not fit.
+        """
+        self._check_parameters()
+        X, y = validate_data(self, X, y, accept_sparse="csr", dtype=np.float32, multi_output=False)
+        labels = self._coded(column_or_1d(y, warn=True))
+        rows = X.toarray() if issparse(X) else X
+        self.sample_indices_ = np.arange(len(rows))
+        if self.sample_size is not None and self.sample_size < len(rows):
+            reservoir = Reservoir(self.sample_size, self.seed)
+            reservoir.add(rows, labels)
+            kept = reservoir.sample()
+            rows, labels, self.sample_indices_ = kept.features, kept.labels, kept.positions
+        self._build(rows, labels)
+        return self
+
+    def kneighbors(self, X: Any, k: int | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """Distances (rows, k) float32, ascending, and positions (rows, k) in `labels_`, of the k nearest rows.
+
+        The distance is the Euclidean one, 1 - cosine, or minus the inner product. `k` is the estimator's when absent.
+        """
+        queries = self._queries(X)
+        distances, places = self._nearest(queries, k or self.k)
+        return (np.sqrt(distances) if self.index_metric == "L2" else distances), places
+
+    def predict(self, X: Any) -> np.ndarray:
+        """(rows,) the class, or the mean label in float64."""
+        labels = self._labels_near(X)
+        if not _classifies(self):
+            return votes.mean(labels)
+        return self.classes_[votes.majority(labels)]
+
+    @available_if(_classifies)
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """(rows, classes) float64: the share of the neighbours that is of each class."""
+        return votes.shares(self._labels_near(X), len(self.classes_))
+
+    def score(self, X: Any, y: Any) -> float:
+        """Accuracy of a classifier, R² of a regressor."""
+        predicted = self.predict(X)
+        truth = column_or_1d(y)
+        return metrics.accuracy(truth, predicted) if _classifies(self) else metrics.r2(truth, predicted)
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = True
+        tags.input_tags.sparse = True
+        if _classifies(self):
+            tags.estimator_type, tags.classifier_tags = "classifier", ClassifierTags()
+        else:
+            tags.estimator_type, tags.regressor_tags = "regressor", RegressorTags()
+        return tags
+
+    def _check_parameters(self) -> None:
+        for name in ("k", "nprobe", "pq_m"):
+            _require_positive(name, getattr(self, name))
+        for name in ("sample_size", "dimension_reduction_target"):
+            if getattr(self, name) is not None:
+                _require_positive(name, getattr(self, name))
+        if self.ivf_nlists != "auto":
+            _require_positive("ivf_nlists", self.ivf_nlists)
+        _require_one_of("predictor_type", self.predictor_type, PREDICTOR_TYPES)
+        _require_one_of("index_type", self.index_type, search.INDEX_TYPES)
+        _require_one_of("index_metric", self.index_metric, METRICS)
+        if self.dimension_reduction_type is not None:
+            _require_one_of("dimension_reduction_type", self.dimension_reduction_type, reduction.KINDS)
+        if (self.dimension_reduction_type is None) != (self.dimension_reduction_target is None):
+            raise ValueError("dimension_reduction_type and dimension_reduction_target go together: set both or none")
+        if self.index_type == "IVFPQ" and self.index_metric != "L2":
+            raise ValueError(f"index_type='IVFPQ' has index_metric='L2' only; got {self.index_metric!r}")
+
+    def _coded(self, y: np.ndarray) -> np.ndarray:
+        """Labels as codes of `classes_` (int64), or as numbers (float64)."""
+        if not _classifies(self):
+            return y.astype(np.float64)
+        check_classification_targets(y)
+        self.classes_, codes = np.unique(y, return_inverse=True)
+        return codes
+
+    def _build(self, rows: np.ndarray, labels: np.ndarray) -> None:
+        if self.k > len(rows):
+            raise ValueError(f"k={self.k} neighbours need as many rows; got n_samples={len(rows)}: lower k")
+        self._space = self._make_space(rows.shape[1])
+        plan = search.Plan(
+            self.index_type,
+            "L2" if self.index_metric == "L2" else "INNER_PRODUCT",
+            search.automatic_lists(len(rows)) if self.ivf_nlists == "auto" else self.ivf_nlists,
+            self.nprobe,
+            self.pq_m,
+            self.seed,
+        )
+        with search.threads(self._threads):
+            self.index_ = search.build(self._space.vectors(rows), plan)
+        self.labels_ = labels
+        self._searcher = search.Searcher(self.index_)
+
+    def _make_space(self, columns: int) -> Space:
+        multiple = self.pq_m if self.index_type == "IVFPQ" else 1
+        projection, dimension = None, multiple_of(multiple, columns)
+        if self.dimension_reduction_type is not None and self.dimension_reduction_target is not None:
+            if self.dimension_reduction_target >= columns:
+                raise ValueError(
+                    f"dimension_reduction_target={self.dimension_reduction_target} must be below the columns of X, {columns}"
+                )
+            target = multiple_of(multiple, self.dimension_reduction_target)
+            projection = reduction.make(self.dimension_reduction_type, self.seed, columns, min(target, columns))
+        dimension = multiple_of(multiple, projection.target_dim if projection else columns)
+        return Space(columns, projection, self.index_metric == "COSINE", dimension)
+
+    def _queries(self, X: Any) -> np.ndarray:
+        check_is_fitted(self, "index_")
+        X = validate_data(self, X, accept_sparse="csr", dtype=np.float32, reset=False)
+        return self._space.vectors(X.toarray() if issparse(X) else X)
+
+    def _labels_near(self, X: Any) -> np.ndarray:
+        """(rows, k) labels of the neighbours, nearest first."""
+        places = self._nearest(self._queries(X), self.k)[1]
+        return self.labels_[places]
+
+    def _nearest(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+        """Distances (squared for L2) and places."""
+        if not 1 <= k <= self.index_.ntotal:
+            raise ValueError(f"k={k} must be between 1 and the rows kept, {self.index_.ntotal}")
+        with search.threads(self._threads):
+            found, places = self._searcher(queries, k)
+        if self.index_metric == "L2":
+            return found, places
+        return (1 - found if self.index_metric == "COSINE" else -found), places
+
+    @property
+    def _threads(self) -> int | None:
+        return None if self.n_jobs in (None, -1) else self.n_jobs
+
+    def _state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        document, arrays = super()._state()
+        if "index_" in document:
+            document.pop("index_")
+            arrays["index_"] = search.to_bytes(self.index_)
+        return document, arrays
+
+    def _restore(self, document: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
+        super()._restore(document, arrays)
+        self.index_ = search.from_bytes(arrays["index_"])
+        self._searcher = search.Searcher(self.index_)
+        self._space = self._make_space(self.n_features_in_)
+
+
+def _require_positive(name: str, value: Any) -> None:
+    if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
+        raise ValueError(f"{name}={value!r} must be a whole number of at least 1")
+
+
+def _require_one_of(name: str, value: Any, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise ValueError(f"{name}={value!r} must be one of {', '.join(map(repr, allowed))}")

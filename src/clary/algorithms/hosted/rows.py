@@ -14,6 +14,7 @@ from scipy.sparse import csr_matrix, issparse
 
 from clary.algorithms.hosted.errors import CustomerError
 from clary.algorithms.hosted.job import TrainingJob
+from clary.algorithms.hosted.spool import Spool
 from clary.catalog.algorithms import Algorithm
 from clary.formats import tables
 from clary.formats.batch import Batch
@@ -43,11 +44,15 @@ class Wanted:
 
 
 class Rows:
-    """Rows of a channel. Each iteration reads them once more; in Pipe mode each is the next epoch's pipe."""
+    """Rows of a channel. Each iteration reads them once more; in Pipe mode each is the next epoch's pipe.
 
-    def __init__(self, name: str, channel: Channel):
+    With a spool, what the first whole iteration decoded is kept on disk for those that follow.
+    """
+
+    def __init__(self, name: str, channel: Channel, spool: Spool | None = None):
         self.name = name
         self._channel = channel
+        self._spool = spool
 
     def batches(self, size: int | None = None) -> Iterator[Batch]:
         """Batches of `size` rows, the last one shorter; as they were read when None. Raises `CustomerError`."""
@@ -59,6 +64,11 @@ class Rows:
         return join(list(self.batches()), f"Channel {self.name}")
 
     def _read(self) -> Iterator[Batch]:
+        if self._spool is None:
+            return self._decoded()
+        return self._spool.batches() if self._spool.complete else self._spool.keep(self._decoded())
+
+    def _decoded(self) -> Iterator[Batch]:
         empty = True
         try:
             for batch in self._channel.batches():
@@ -80,13 +90,17 @@ def read(
     labels: Labels = "ignored",
     classes: int | None = None,
     sparse: bool = False,
+    epochs: int = 1,
 ) -> Rows:
     """The rows of channel `name`, which must be `Wanted(columns, labels, classes, sparse)`.
 
-    A channel without a content type holds RecordIO-protobuf. Raises `CustomerError` for a type the algorithm does not read.
+    A channel without a content type holds RecordIO-protobuf. Text that is read for several `epochs` is decoded once and
+    kept as numbers in an unnamed file on the disk of the job. Raises `CustomerError` for a type the algorithm does not read.
     """
     wanted = Wanted(columns, labels, classes, sparse)
-    return Rows(name, job.channel(name, _checked(_reader(job, name, algorithm), wanted)))
+    channel = job.channel(name, _checked(_reader(job, name, algorithm), wanted))
+    again = epochs > 1 and job.content_type(name)[0] in CSV and job.input_mode(name) != "Pipe"
+    return Rows(name, channel, Spool(job.opt_ml) if again else None)
 
 
 def _reader(job: TrainingJob, name: str, algorithm: Algorithm) -> Reader:

@@ -13,72 +13,97 @@ import gc
 import importlib
 import json
 import os
+import select
 import signal
 import socket
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from clary.compute.runner import forked
 from clary.compute.runner.start_method import resolve
 
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """What a warm process imports.
+
+    first : before its first fork
+    idle : one by one while no request waits; a program that is not there yet imports itself after the fork
+    hidden : modules that `first` and `idle` must not find: they import them where they are installed, and need them not
+    """
+
+    first: tuple[str, ...]
+    idle: tuple[str, ...] = ()
+    hidden: tuple[str, ...] = ()
+
+
 _JOBS = ("clary.compute.supervisor.main", "clary.compute.supervisor.objects")
-RUNTIMES: dict[str, tuple[str, ...]] = {
-    "bare": (*_JOBS,),
-    "numpy": (*_JOBS, "numpy"),
-    "numba": (
-        *_JOBS,
-        "numpy",
-        "scipy.sparse",
-        "clary.algorithms.hosted.factorization_machines",
-        "clary.algorithms.hosted.ipinsights",
-        "clary.algorithms.hosted.kmeans",
-        "clary.algorithms.hosted.lda",
-        "clary.algorithms.hosted.linear_learner",
-        "clary.algorithms.hosted.pca",
-        "clary.algorithms.hosted.randomcutforest",
+_PROGRAMS = "clary.algorithms.hosted"
+RUNTIMES: dict[str, Runtime] = {
+    "bare": Runtime(_JOBS),
+    "numpy": Runtime((*_JOBS, "numpy")),
+    "numba": Runtime(
+        (*_JOBS, "numpy", "scipy.sparse", "numba", "sklearn.base", f"{_PROGRAMS}.serving", f"{_PROGRAMS}.rows"),
+        idle=(
+            f"{_PROGRAMS}.kmeans",
+            f"{_PROGRAMS}.linear_learner",
+            f"{_PROGRAMS}.randomcutforest",
+            f"{_PROGRAMS}.pca",
+            f"{_PROGRAMS}.factorization_machines",
+            f"{_PROGRAMS}.ipinsights",
+            f"{_PROGRAMS}.lda",
+        ),
     ),
-    "faiss": (*_JOBS, "numpy", "scipy.sparse", "clary.algorithms.hosted.knn"),
-    "xgboost": (
-        *_JOBS,
-        "numpy",
-        "scipy.sparse",
-        "xgboost",
-        "clary.algorithms.hosted.xgboost.training",
-        "clary.algorithms.hosted.xgboost.serving",
+    "faiss": Runtime((*_JOBS, "numpy", "scipy.sparse"), idle=(f"{_PROGRAMS}.knn",)),
+    "xgboost": Runtime(
+        (*_JOBS, "numpy", "scipy.sparse", "xgboost", f"{_PROGRAMS}.xgboost.training", f"{_PROGRAMS}.xgboost.serving"),
+        hidden=("sklearn", "pandas"),  # for interfaces that no program of it here uses: 0.6 s and 65 MB
     ),
 }
-"""Runtime -> modules to import before the first fork. None of them may start a thread when imported."""
-
-_HIDDEN = {"xgboost": ("sklearn", "pandas")}
-"""XGBoost imports these where they are installed, for interfaces that no program of it here uses: 0.6 s and 65 MB."""
+"""None of the modules may start a thread when imported."""
 
 SINGLE_THREADED = {"OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 """Set while importing: OpenBLAS otherwise starts its threads when it is loaded, and a fork copies only one thread."""
 
 
 def main(runtime: str, descriptor: int) -> None:
-    """Preload `runtime`, then serve the control socket `descriptor` until the server closes it."""
-    preload(runtime)
+    """Serve the control socket `descriptor` until the server closes it."""
+    known = RUNTIMES[runtime]
+    preload(known.first, known.hidden)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel reaps what we fork; nobody asks for its status
     control = socket.socket(fileno=descriptor)
     with control, control.makefile("rb") as requests:
-        for line in requests:
-            request = json.loads(line)
-            pid = os.fork()
-            if pid == 0:
-                _become(request)
-            control.sendall(json.dumps({"pid": pid}).encode() + b"\n")
+        for name in known.idle:
+            while select.select([control], [], [], 0)[0]:
+                if not _serve(control, requests.readline()):
+                    return
+            preload([name], known.hidden)
+        while _serve(control, requests.readline()):
+            pass
 
 
-def preload(runtime: str) -> None:
-    """Import the modules of `runtime` and call the `preload()` of those that have one.
+def _serve(control: socket.socket, line: bytes) -> bool:
+    """Fork what `line` asks for; False at the end of the requests."""
+    if not line:
+        return False
+    request = json.loads(line)
+    pid = os.fork()
+    if pid == 0:
+        _become(request)
+    control.sendall(json.dumps({"pid": pid}).encode() + b"\n")
+    return True
+
+
+def preload(names: Sequence[str], hidden: Sequence[str] = ()) -> None:
+    """Import modules and call the `preload()` of those that have one.
 
     A missing module is reported here and again, with its reason, by the program that needs it.
     """
-    with _hidden(_HIDDEN.get(runtime, ())):
-        for name in RUNTIMES[runtime]:
+    with _hidden(hidden):
+        for name in names:
             try:
                 module = importlib.import_module(name)
             except ImportError:

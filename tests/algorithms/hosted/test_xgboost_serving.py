@@ -150,7 +150,7 @@ def test_blank_cells_and_absent_columns_are_missing(serve, boosters):
         (b"junk", RECORDS, "", 415, "Loading recordio-protobuf data failed with Exception"),
         (b"1,2,3,4", "application/json", "", 415, "application/json is not an accepted ContentType"),
         (b"1,2,3,4", CSV, "image/png", 406, "Accept type image/png is not supported"),
-        (b"1,2,3,4", CSV, "application/jsonlines", 500, "selectable inference output"),
+        (b"1,2,3,4", CSV, "application/jsonlines", 500, "needs selectable content: set SAGEMAKER_INFERENCE_OUTPUT"),
         (b"1,2,3,4\n" * 900_000, CSV, "", 413, "exceeds the capacity limit"),
     ],
 )
@@ -216,8 +216,3 @@ def test_execution_parameters_are_the_container_s(serve):
     assert parameters["BatchStrategy"] == "MULTI_RECORD"
     assert parameters["MaxPayloadInMB"] == 6
     assert parameters["MaxConcurrentTransforms"] >= 1
-
-
-def test_selectable_output_is_refused_by_name(serve):
-    with pytest.raises(ValueError, match="SAGEMAKER_INFERENCE_OUTPUT is not supported"):
-        serve(SAGEMAKER_INFERENCE_OUTPUT="predicted_label")

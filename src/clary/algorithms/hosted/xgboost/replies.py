@@ -8,6 +8,7 @@ from collections.abc import Callable
 import numpy as np
 
 from clary.algorithms.hosted.xgboost.payloads import Refusal
+from clary.algorithms.hosted.xgboost.selection import Selection
 from clary.catalog.hyperparameters import Version
 from clary.core.inference import InferenceResponse
 
@@ -18,24 +19,32 @@ _CSV = "text/csv; charset=utf-8"
 _ACCEPTED = ("application/json", "application/jsonlines", "application/x-recordio-protobuf", "text/csv")
 
 
-def encoder(accept: str, version: Version, environment: dict[str, str]) -> Encoder:
-    """How to answer a request with header `accept`. Raises `Refusal` 406 for a type that no image knows."""
-    if environment.get("SAGEMAKER_BATCH"):
+def encoder(accept: str, version: Version, environment: dict[str, str], selection: Selection | None = None) -> Encoder:
+    """How to answer a request with header `accept`. Raises `Refusal` 406 for a type that no image knows, 500 for what an
+    image knows only with selectable content."""
+    batch = bool(environment.get("SAGEMAKER_BATCH"))
+    if selection is not None:
+        return selection.encoder(_media_type(accept, environment), batch)
+    if batch:
         return batch_lines
     if version < (1, 2):
         return one_line  # images before 1.2 answer CSV whatever they are asked for
+    media_type = _media_type(accept, environment)
+    if media_type == "text/csv":
+        return one_line if environment.get("SAGEMAKER_MULTI_MODEL") == "true" else lines
+    if media_type == "application/json":
+        return json_document
+    raise Refusal(500, f"Accept type {media_type} needs selectable content: set SAGEMAKER_INFERENCE_OUTPUT, or accept text/csv")
+
+
+def _media_type(accept: str, environment: dict[str, str]) -> str:
+    """The type to answer with, lower case. Raises `Refusal` 406 for one that no image knows."""
     media_type = accept.partition(";")[0].strip().lower()
     if media_type in ("", "*/*"):
         media_type = environment.get("SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT", "text/csv")
     if media_type not in _ACCEPTED:
         raise Refusal(406, f"Accept type {accept} is not supported. Please use supported accept types: {', '.join(_ACCEPTED)}.")
-    if media_type == "text/csv":
-        return one_line if environment.get("SAGEMAKER_MULTI_MODEL") == "true" else lines
-    if media_type == "application/json":
-        return json_document
-    raise Refusal(
-        500, f"Accept type {media_type} needs selectable inference output, which Clary does not have yet; use text/csv"
-    )
+    return media_type
 
 
 def lines(predictions: np.ndarray) -> InferenceResponse:

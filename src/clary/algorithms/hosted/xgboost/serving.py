@@ -12,11 +12,14 @@ import numpy as np
 import xgboost
 from scipy.sparse import issparse, vstack
 
+from clary.algorithms.hosted import log
 from clary.algorithms.hosted.job import IMAGE_TAG
 from clary.algorithms.hosted.xgboost import artifact, payloads, replies
 from clary.algorithms.hosted.xgboost.payloads import Refusal, Rows
-from clary.algorithms.trees.prediction import DensePredictor
+from clary.algorithms.hosted.xgboost.selection import VARIABLE, Selection
+from clary.algorithms.trees.prediction import dense_predictor
 from clary.catalog.builtin.xgboost import ALGORITHM
+from clary.catalog.hyperparameters import Version
 from clary.core.inference import InferenceRequest, InferenceResponse
 
 DEFAULT_LIMIT_BYTES = 6 << 20
@@ -29,10 +32,8 @@ Waiting = tuple[int, Rows, replies.Encoder]
 def load(model_dir: Path, environment: dict[str, str]) -> XGBoostModel:
     """The model of an unpacked archive, served as the image `environment["CLARY_IMAGE_TAG"]` serves it.
 
-    Raises `ValueError` when a file is no model, or for a setting of the environment that Clary does not follow yet.
+    Raises `ValueError` when a file is no model.
     """
-    if environment.get("SAGEMAKER_INFERENCE_OUTPUT"):
-        raise ValueError("SAGEMAKER_INFERENCE_OUTPUT is not supported by Clary yet; remove it from the model's Environment")
     return XGBoostModel(artifact.load_all(model_dir), environment)
 
 
@@ -46,6 +47,7 @@ class XGBoostModel:
         self._environment = environment
         self._version = ALGORITHM.version(environment.get(IMAGE_TAG) or "3.0-5")
         self._limit = min(int(environment.get("MAX_CONTENT_LENGTH", DEFAULT_LIMIT_BYTES)), LARGEST_LIMIT_BYTES)
+        self._selection = _selection(boosters[0], self._version, environment)
 
     def invoke(self, requests: list[InferenceRequest]) -> list[InferenceResponse]:
         """One response per request, in order; all dense rows are predicted at once, and all sparse ones."""
@@ -76,7 +78,7 @@ class XGBoostModel:
         return payloads.rows(request.body, request.content_type, self._ensemble.columns)
 
     def _encoder(self, request: InferenceRequest) -> replies.Encoder:
-        return replies.encoder(request.accept, self._version, self._environment)
+        return replies.encoder(request.accept, self._version, self._environment, self._selection)
 
     def _answer(self, waiting: Sequence[Waiting], responses: dict[int, InferenceResponse]) -> None:
         """Predict the rows of all `waiting` requests, which are all dense or all sparse, and answer each."""
@@ -103,7 +105,7 @@ class _Ensemble:
     def __init__(self, boosters: list[xgboost.Booster]):
         self._boosters = boosters
         self._rounds = [_rounds(booster) for booster in boosters]
-        self._dense = [DensePredictor(booster, rounds) for booster, rounds in zip(boosters, self._rounds, strict=True)]
+        self._dense = [dense_predictor(booster, rounds) for booster, rounds in zip(boosters, self._rounds, strict=True)]
         self._votes = _objective(boosters[0]) in ("multi:softmax", "binary:hinge")
         self.columns = max(booster.num_features() for booster in boosters)
 
@@ -126,8 +128,27 @@ def _majority(votes: np.ndarray) -> np.ndarray:
     return classes[counts.argmax(axis=1)]
 
 
+def _learner(booster: xgboost.Booster) -> dict[str, Any]:
+    return json.loads(booster.save_config())["learner"]
+
+
 def _objective(booster: xgboost.Booster) -> str:
-    return json.loads(booster.save_config())["learner"]["objective"]["name"]
+    return _learner(booster)["objective"]["name"]
+
+
+def _selection(booster: xgboost.Booster, version: Version, environment: dict[str, str]) -> Selection | None:
+    """The content that answers hold; None for the plain prediction, which is all that images before 1.0 know."""
+    classes = int(_learner(booster)["learner_model_param"]["num_class"])
+    selection = Selection.of(environment, _objective(booster), classes)
+    if selection is None:
+        return None
+    if version < (1, 0):
+        log.line(f"{VARIABLE} has no effect in images before 1.0", "WARNING")
+        return None
+    if selection.strangers:
+        strangers = ", ".join(selection.strangers)
+        log.line(f"{VARIABLE}: {strangers} means nothing for {selection.objective}; its value will be nan", "WARNING")
+    return selection
 
 
 def _rounds(booster: xgboost.Booster) -> int:

@@ -5,28 +5,24 @@ from __future__ import annotations
 import asyncio
 import gzip
 import hashlib
-import io
 import json
 import os
 import signal
 import sys
-import tarfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.compute.supervisor.bench import BUCKET, Bench, channel, is_gone, until
 
-from clary.compute.runner import job_directory, lock, process
-from clary.compute.runner.fork_server import ForkServers
+from clary.compute.runner import job_directory, lock
 from clary.compute.runner.process import ProcessRunner
 from clary.compute.supervisor import watch
 from clary.compute.supervisor.main import run
-from clary.compute.supervisor.spec import Spec
 
 HERE = __name__
-BUCKET = "supervisor-tests"
 MUCH = 65 << 20
 
 
@@ -121,109 +117,6 @@ def print_for_ever(opt_ml: Path) -> None:
 def with_little_patience(argument: dict[str, Any]) -> None:
     watch.GRACE_SECONDS = 0.2
     run(argument)
-
-
-# --- the bench ------------------------------------------------------------------------------------------------------
-
-
-class Bench:
-    """Starts supervisors and waits for their exit records."""
-
-    def __init__(self, directory: Path, server: Any):
-        self.directory = directory / "algo-1"
-        self.server = server
-        self.s3 = server.client("s3")
-        self.supervisor = process.SUPERVISOR
-
-    def spec(self, program: Callable[[Path], None], *channels: dict[str, Any], **request: Any) -> Spec:
-        return Spec(
-            name=self.directory.parent.name,
-            arn="arn:aws:sagemaker:us-east-1:000000000000:training-job/j",
-            account="000000000000",
-            region="us-east-1",
-            host="algo-1",
-            hosts=("algo-1",),
-            program=f"{HERE}:{program.__name__}",
-            image_tag="1",
-            request={
-                "AlgorithmSpecification": {"TrainingInputMode": "File"},
-                "InputDataConfig": list(channels),
-                "OutputDataConfig": {"S3OutputPath": f"s3://{BUCKET}/out/"},
-                "ResourceConfig": {"InstanceCount": 1, "InstanceType": "ml.m5.large"},
-            }
-            | request,
-            metrics=(("loss", r"loss=(\S+)"),),
-            server_file=str(self.server.data / "server.json"),
-            credentials={"AccessKeyId": "test", "SecretAccessKey": "secret", "SessionToken": ""},
-        )
-
-    def run(
-        self,
-        program: Callable[[Path], None],
-        *channels: dict[str, Any],
-        act: Callable[[ProcessRunner], object] | None = None,
-        when: Callable[[], object] | None = None,
-        **request: Any,
-    ) -> dict[str, Any]:
-        """Run `program` to its exit record; `act(runner)` is called once `when()` is true: it has printed something."""
-
-        async def main() -> dict[str, Any]:
-            servers = ForkServers()
-            runner = ProcessRunner(servers, self.supervisor)
-            try:
-                await runner.start(self.directory, "bare", self.spec(program, *channels, **request).document())
-                if act:
-                    await until(when or self.log)
-                    act(runner)
-                await until(lambda: runner.observe(self.directory).state not in ("RUNNING", "ABSENT"))
-                return runner.observe(self.directory).record or {"outcome": runner.observe(self.directory).state}
-            finally:
-                servers.close()
-
-        return asyncio.run(asyncio.wait_for(main(), 180))
-
-    def lines(self, file: str) -> list[dict[str, Any]]:
-        path = self.directory / file
-        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
-
-    def log(self) -> list[str]:
-        return [entry["m"] for entry in self.lines(job_directory.LOG)]
-
-    def archive(self, uri: str) -> dict[str, bytes]:
-        body = self.s3.get_object(Bucket=BUCKET, Key=uri.removeprefix(f"s3://{BUCKET}/"))["Body"].read()
-        with tarfile.open(fileobj=io.BytesIO(body)) as tar:
-            return {member.name: tar.extractfile(member).read() for member in tar}  # type: ignore[union-attr]
-
-    def put(self, **objects: bytes) -> str:
-        """Store objects below a prefix of this test's own; its URI."""
-        prefix = f"{self.directory.parent.name}/"
-        for key, body in objects.items():
-            self.s3.put_object(Bucket=BUCKET, Key=prefix + key.replace("__", "/"), Body=body)
-        return f"s3://{BUCKET}/{prefix}"
-
-
-def is_gone(pid: int) -> bool:
-    """Whether a process has ended, reaped or not."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z"
-    except FileNotFoundError:
-        return True
-
-
-async def until(condition: Callable[[], Any]) -> None:
-    while not condition():  # noqa: ASYNC110
-        await asyncio.sleep(0.01)
-
-
-def channel(name: str, uri: str, kind: str = "S3Prefix", **more: Any) -> dict[str, Any]:
-    return {"ChannelName": name, "DataSource": {"S3DataSource": {"S3DataType": kind, "S3Uri": uri}}} | more
-
-
-@pytest.fixture
-def bench(tmp_path: Path, server: Any, monkeypatch: pytest.MonkeyPatch) -> Bench:
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[len(HERE.split(".")) - 1]))
-    server.client("s3").create_bucket(Bucket=BUCKET)
-    return Bench(tmp_path / f"job-{hashlib.sha256(str(tmp_path).encode()).hexdigest()[:8]}", server)
 
 
 # --- how jobs end ---------------------------------------------------------------------------------------------------
@@ -414,8 +307,8 @@ def test_a_download_goes_on_where_it_was_when_the_server_comes_back(bench: Bench
     assert bench.log() == [hashlib.sha256(body).hexdigest()]
 
 
-def test_a_missing_output_bucket_fails_the_job(bench: Bench) -> None:
+def test_a_missing_output_bucket_fails_the_job_before_it_trains(bench: Bench) -> None:
     record = bench.run(learn, OutputDataConfig={"S3OutputPath": "s3://no-such-bucket-here/out"})
     assert record["outcome"] == "Failed"
-    assert record["reason"].startswith("ClientError: Artifact upload failed: s3://no-such-bucket-here/out/")
-    assert "NoSuchBucket" in record["reason"]
+    assert record["reason"].startswith("ClientError: Artifact upload failed: s3://no-such-bucket-here/: NoSuchBucket")
+    assert bench.log() == []

@@ -18,7 +18,8 @@ from clary.compute.control.shipping import Shipper
 from clary.compute.control.training_decision import Action, Finish, Retry, Start, Stop, decide
 from clary.compute.runner import job_directory
 from clary.compute.runner.fork_server import ForkServers
-from clary.compute.runner.process import Observation, ProcessRunner
+from clary.compute.runner.observation import Observation
+from clary.compute.runner.process import ProcessRunner
 from clary.compute.supervisor.failures import LONGEST_REASON
 from clary.core.errors import ServiceError
 from clary.core.service import Platform

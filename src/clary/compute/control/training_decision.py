@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from clary.compute.runner.process import Observation
+from clary.compute.runner.observation import Observation
+from clary.compute.supervisor.record import cause_of
 
 LAST_ATTEMPT = 2
 """A job whose host was lost runs once more from its beginning, then fails."""
@@ -51,26 +52,34 @@ Action = Start | Stop | Retry | Finish
 def decide(status: str, attempt: int, observations: Mapping[str, Observation]) -> list[Action]:
     """The actions for a job in `status` (InProgress or Stopping) whose hosts look like `observations`; none means wait.
 
-    Only exit records of all hosts make a job Completed.
+    Only exit records of all hosts make a job Completed. When one host does not complete, the others are stopped first, and
+    what they then say is heard only when it is no consequence of that.
     """
     running = [host for host, seen in observations.items() if seen.state == "RUNNING"]
-    records = {host: seen.record for host, seen in observations.items() if seen.record is not None}
-    failed = next((record for record in records.values() if record["outcome"] == "Failed"), None)
+    records = [seen.record for seen in observations.values() if seen.record is not None]
     lost = any(seen.state == "LOST" for seen in observations.values())
-    if running and (failed or lost or status == "Stopping"):
+    if running and (lost or status == "Stopping" or any(record["outcome"] != "Completed" for record in records)):
         return [Stop(host) for host in running]
-    if failed:
-        return [Finish("Failed", "Failed", failed["reason"], failed)]
-    if status == "Stopping" and not running:
-        return [Finish("Stopped", "Stopped", record=next(iter(records.values()), None))]
+    cause = cause_of(records)
+    if lost and status != "Stopping" and attempt < LAST_ATTEMPT:
+        return [Retry()]
+    if cause:
+        return [Finish("Failed", "Failed", cause["reason"], cause)]
+    if status == "Stopping":
+        return [Finish("Stopped", "Stopped", record=next(iter(records), None))]
     if lost:
-        return [Retry()] if attempt < LAST_ATTEMPT else [Finish("Failed", "Failed", LOST)]
-    if len(records) == len(observations):
-        return [_finish(next(iter(records.values())))]
+        return [Finish("Failed", "Failed", LOST)]
+    if len(records) == len(observations) or any(record["outcome"] != "Completed" for record in records):
+        return [_end(records)]
     return [Start(host) for host, seen in observations.items() if seen.state == "ABSENT"]
 
 
-def _finish(record: Mapping[str, Any]) -> Finish:
-    """The end that the record of the first host tells, when no host failed."""
-    status = "Completed" if record["outcome"] == "Completed" else "Stopped"
-    return Finish(status, record["outcome"], record=record)
+def _end(records: Sequence[Mapping[str, Any]]) -> Finish:
+    """The end of a job that nobody stopped, none of whose hosts was lost or failed by itself."""
+    ends = {record["outcome"]: record for record in reversed(records)}
+    if "MaxRuntimeExceeded" in ends:
+        return Finish("Stopped", "MaxRuntimeExceeded", record=records[0])
+    if failed := ends.get("Failed"):
+        return Finish("Failed", "Failed", failed["reason"], failed)
+    status = "Stopped" if "Stopped" in ends else "Completed"
+    return Finish(status, status, record=records[0])

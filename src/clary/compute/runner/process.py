@@ -8,25 +8,14 @@ import os
 import shutil
 import signal
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from clary.compute.runner import job_directory, lock
 from clary.compute.runner.fork_server import ForkServers
+from clary.compute.runner.observation import Observation, observe
 
 SUPERVISOR = "clary.compute.supervisor.main:run"
-
-
-@dataclass(frozen=True, slots=True)
-class Observation:
-    """What is true of a job host.
-
-    `ABSENT` never started; `RUNNING` has a living supervisor; `EXITED` left `record`; `LOST` started and is gone without one.
-    """
-
-    state: Literal["ABSENT", "RUNNING", "EXITED", "LOST"]
-    record: dict[str, Any] | None = None
 
 
 class ProcessRunner:
@@ -61,12 +50,7 @@ class ProcessRunner:
 
     def observe(self, directory: Path) -> Observation:
         """What is true now; cheap enough for the event loop."""
-        for _ in range(2):  # a supervisor may leave its record and go between the two looks
-            if (record := job_directory.read_json(directory / job_directory.EXIT)) is not None:
-                return Observation("EXITED", record)
-            if lock.holder(directory) is not None:
-                return Observation("RUNNING")
-        return Observation("LOST" if lock.was_taken(directory) else "ABSENT")
+        return observe(directory)
 
     def stop(self, directory: Path) -> None:
         """Ask the supervisor to stop: by a file, which a supervisor that starts later sees, and by SIGTERM."""

@@ -19,6 +19,10 @@ class StopRequested(Exception):
     """Somebody asked the job to stop while it was getting ready."""
 
 
+class PeerLost(Exception):
+    """Another host of the job is gone; its own failure is the cause. The train programs have an exception of this name too."""
+
+
 def describe(error: BaseException) -> dict[str, str]:
     """What a failed program leaves about its exception: who must mend it, type, message and the end of the traceback."""
     # the train programs' CustomerError lives in a room that compute never imports

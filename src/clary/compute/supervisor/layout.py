@@ -8,10 +8,12 @@ from typing import Any
 from clary.compute.supervisor.spec import OptMl, Spec
 
 GROUP = "homogeneousCluster"
+CHECKPOINTS = "/opt/ml/checkpoints"
+"""Where checkpoints lie unless CheckpointConfig.LocalPath says otherwise."""
 
 
 def lay_out(opt_ml: OptMl, spec: Spec) -> None:
-    """Make the directories and write the three configuration files."""
+    """Make the directories and write the configuration files."""
     for directory in (opt_ml.config, opt_ml.data, opt_ml.model, opt_ml.output_data, opt_ml.root / "code"):
         directory.mkdir(parents=True, exist_ok=True)
     files = {
@@ -19,6 +21,10 @@ def lay_out(opt_ml: OptMl, spec: Spec) -> None:
         "resourceconfig.json": resource_config(spec),
         "inputdataconfig.json": input_data_config(spec),
     }
+    if spec.checkpoints:
+        config = {"LocalPath": CHECKPOINTS} | spec.checkpoints
+        files["checkpointconfig.json"] = config
+        opt_ml.below(config["LocalPath"]).mkdir(parents=True, exist_ok=True)
     for name, content in files.items():
         (opt_ml.config / name).write_text(json.dumps(content))
 

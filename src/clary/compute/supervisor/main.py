@@ -1,8 +1,9 @@
-"""The life of one job host, in order: lock, layout, data, training, upload, exit record."""
+"""The life of one job host, in order: lock, layout, data, training, checkpoints, upload, exit record."""
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import shutil
 import signal
@@ -13,13 +14,16 @@ from pathlib import Path
 from typing import Any
 
 from clary.compute.runner import job_directory, lock
+from clary.compute.runner.observation import Observation
 from clary.compute.supervisor import channels, failures, feeding, upload
+from clary.compute.supervisor.checkpoints import Checkpoints
 from clary.compute.supervisor.child import Child
-from clary.compute.supervisor.failures import JobError, StopRequested
+from clary.compute.supervisor.failures import JobError, PeerLost, StopRequested
 from clary.compute.supervisor.journal import JobJournal
-from clary.compute.supervisor.layout import environment, lay_out
-from clary.compute.supervisor.objects import Objects
-from clary.compute.supervisor.record import ExitRecord
+from clary.compute.supervisor.layout import CHECKPOINTS, environment, lay_out
+from clary.compute.supervisor.objects import Objects, parse_uri
+from clary.compute.supervisor.peers import Peers
+from clary.compute.supervisor.record import ExitRecord, Outcome, cause_of, is_consequence
 from clary.compute.supervisor.spec import OptMl, Spec
 from clary.compute.supervisor.watch import Ending, Signals, watch
 
@@ -50,10 +54,12 @@ class Supervisor:
         self.directory = directory
         self.signals = signals
         self.spec = Spec.parse(json.loads((directory / job_directory.SPEC).read_text()))
-        self.opt_ml = OptMl(directory / "opt" / "ml")
+        self.opt_ml = OptMl.of(directory)
         self.journal = JobJournal(directory, self.spec.metrics)
         self.record = ExitRecord(started=time.time())
         self.objects = Objects(Path(self.spec.server_file), self.spec.region, self.spec.credentials, signals.stopping)
+        self.peers = Peers(directory, self.spec, signals.stopping)
+        self.checkpoints: Checkpoints | None = None
         self._failure = directory / "failure.json"
 
     def run(self) -> None:
@@ -66,12 +72,15 @@ class Supervisor:
             self.record.outcome = "Stopped"
         except JobError as error:
             self._fail(f"ClientError: {error}", failures.describe(error))
+        except PeerLost as error:
+            self._fail(f"AlgorithmError: {error}", failures.describe(error))
         except Exception as error:
             traceback.print_exc()
             self._fail(f"InternalServerError: {type(error).__name__}: {error}", failures.describe(error))
         self.record.metrics = self.journal.final_metrics
         self.record.ended = time.time()
         job_directory.write_json(self.directory / job_directory.EXIT, self.record.document())
+        self.peers.forget()
         shutil.rmtree(self.opt_ml.data, ignore_errors=True)  # copies of what is in S3
         (self.directory / job_directory.SPEC).unlink()  # it holds credentials
 
@@ -80,9 +89,7 @@ class Supervisor:
         kills = failures.kernel_kills()
         child = Child(self._argument())  # before the first thread; it imports while the data come
         try:
-            self.journal.status("Downloading")
-            with _naming("Data download failed"):
-                self._feed()
+            self._get_ready()
             self.journal.status("Training")
             child.go()
             self.record.training_started = time.time()
@@ -93,15 +100,37 @@ class Supervisor:
         self.record.training_ended = time.time()
         self.record.exit_code = ending.code
         self._judge(ending, failures.kernel_kills() > kills)
+        if self.checkpoints:
+            with _naming("Checkpoint upload failed"):
+                self.checkpoints.finish()
         if self.spec.is_first_host:
             with _naming("Artifact upload failed"):
                 self._upload()
+
+    def _get_ready(self) -> None:
+        """Everything that the program needs, and what it would be a pity to find missing when it has ended."""
+        self.journal.status("Downloading")
+        with _naming("Artifact upload failed"):
+            self.objects.check_bucket(parse_uri(self.spec.output["S3OutputPath"])[0])
+        with _naming("Data download failed"):
+            self._feed()
+        if self.spec.checkpoints:
+            with _naming("Checkpoint download failed"):
+                self.checkpoints = self._restored(self.spec.checkpoints)
+            self.checkpoints.start()
+
+    def _restored(self, config: dict[str, Any]) -> Checkpoints:
+        directory = self.opt_ml.below(config.get("LocalPath", CHECKPOINTS))
+        scratch = self.directory / "checkpoint.part"
+        checkpoints = Checkpoints(self.objects, config["S3Uri"], directory, scratch, self.signals.failed)
+        checkpoints.restore(self.objects)
+        return checkpoints
 
     def _argument(self) -> dict[str, Any]:
         return {
             "program": self.spec.program,
             "opt_ml": str(self.opt_ml.root),
-            "environment": environment(self.spec),
+            "environment": environment(self.spec) | self.peers.meeting_place(),
             "failure": str(self._failure),
         }
 
@@ -145,19 +174,32 @@ class Supervisor:
             return file.read(failures.LONGEST_REASON)
 
     def _fail(self, reason: str, failure: dict[str, str] | None) -> None:
+        """The first failure is the job's; what fails after it, only we want to know."""
+        if self.record.reason:
+            print(f"after {self.record.reason!r}: {reason}")
+            return
+        host = f", host: {self.spec.host}" if len(self.spec.hosts) > 1 else ""
         self.record.outcome = "Failed"
-        self.record.reason = reason[: failures.LONGEST_REASON]
+        self.record.reason = reason[: failures.LONGEST_REASON - len(host)] + host
         self.record.failure = failures.for_why(failure, list(self.journal.last_lines))
 
     def _upload(self) -> None:
-        """The model of a job that did not fail, and whatever it left in output/data. An unfinished job may have no model."""
-        objects = self.objects.unstoppable()
-        output = self.spec.request["OutputDataConfig"]
-        completed = self.record.outcome == "Completed"
-        has_model = any(upload.files(self.opt_ml.model))
-        if self.record.outcome != "Failed" and (completed or has_model):
+        """The first host's part: the model of a job none of whose hosts failed, and whatever they left in output/data."""
+        outcome = self.record.outcome
+        others = self.peers.endings(outcome)
+        hosts = [self.opt_ml, *(OptMl.of(host) for host, seen in others.items() if seen.state == "EXITED")]
+        models, outputs = [host.model for host in hosts], [host.output_data for host in hosts]
+        store = functools.partial(upload.store, self.objects.unstoppable(), job=self.spec.name, output=self.spec.output)
+        if _is_whole(outcome, list(others.values())) and (outcome == "Completed" or upload.union(models)):
             self.journal.status("Uploading")
-            stored = upload.store(objects, self.opt_ml.model, "model", self.spec.name, output)
-            self.record.artifact, self.record.artifact_bytes = stored
-        if any(upload.files(self.opt_ml.output_data)):
-            upload.store(objects, self.opt_ml.output_data, "output", self.spec.name, output)
+            self.record.artifact, self.record.artifact_bytes = store(models, "model")
+        if upload.union(outputs):
+            store(outputs, "output")
+
+
+def _is_whole(outcome: Outcome, others: list[Observation]) -> bool:
+    """Whether what the hosts left is a model: of a job that completed everywhere, or was ended from outside everywhere."""
+    records = [seen.record for seen in others if seen.record is not None]
+    if outcome == "Failed" or cause_of(records) or any(seen.state == "LOST" for seen in others):
+        return False
+    return outcome != "Completed" or (len(records) == len(others) and not any(is_consequence(record) for record in records))

@@ -85,6 +85,14 @@ class Objects:
                 return
             request["ContinuationToken"] = page["NextContinuationToken"]
 
+    def check_bucket(self, bucket: str) -> None:
+        """Raise `JobError` when there is no such bucket. One that may not be listed may still be written to."""
+        try:
+            self._call("list_objects_v2", {"Bucket": bucket, "MaxKeys": 0})
+        except JobError as error:
+            if isinstance(cause := error.__cause__, ClientError) and cause.response["Error"]["Code"] == "NoSuchBucket":
+                raise
+
     def head(self, bucket: str, key: str) -> S3Object:
         answer = self._call("head_object", {"Bucket": bucket, "Key": key})
         return S3Object(bucket, key, answer["ContentLength"], answer["ETag"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -36,3 +37,14 @@ class ExitRecord:
     def parse(cls, document: dict[str, Any]) -> ExitRecord:
         metrics = {name: (value, time) for name, (value, time) in document["metrics"].items()}
         return cls(**document | {"metrics": metrics})
+
+
+def is_consequence(record: Mapping[str, Any]) -> bool:
+    """Whether a host says of its failure that it was another host's end: the cause is told by that one."""
+    return record["outcome"] == "Failed" and record["failure"].get("type") == "PeerLost"
+
+
+def cause_of(records: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+    """Of the documents of a job's hosts, the one that tells why the job failed: the first that failed by itself."""
+    causes = [record for record in records if record["outcome"] == "Failed" and not is_consequence(record)]
+    return min(causes, key=lambda record: record["training_ended"], default=None)

@@ -45,6 +45,15 @@ class Spec:
         return self.request.get("InputDataConfig", [])
 
     @property
+    def output(self) -> dict[str, Any]:
+        return self.request["OutputDataConfig"]
+
+    @property
+    def checkpoints(self) -> dict[str, Any] | None:
+        """CheckpointConfig: `S3Uri` and, when it was given, `LocalPath`."""
+        return self.request.get("CheckpointConfig")
+
+    @property
     def is_first_host(self) -> bool:
         return self.host == self.hosts[0]
 
@@ -58,6 +67,11 @@ class OptMl:
     """The directories an algorithm sees, below the job host's directory instead of at the root of a container."""
 
     root: Path
+
+    @classmethod
+    def of(cls, directory: Path) -> OptMl:
+        """Those of the job host in `directory`."""
+        return cls(directory / "opt" / "ml")
 
     @property
     def config(self) -> Path:
@@ -74,6 +88,10 @@ class OptMl:
     @property
     def output_data(self) -> Path:
         return self.root / "output" / "data"
+
+    def below(self, path: str) -> Path:
+        """Where `/opt/ml/…` of a container lies."""
+        return self.root / Path(path).relative_to("/opt/ml")
 
     @property
     def failure(self) -> Path:

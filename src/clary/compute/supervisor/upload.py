@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,27 +13,27 @@ from clary.compute.supervisor.objects import Objects, parse_uri
 _GZIP_LEVEL = 6
 
 
-def store(objects: Objects, source: Path, name: str, job: str, output: dict[str, Any]) -> tuple[str, int]:
-    """Store the content of `source` as `<S3OutputPath>/<job>/output/<name>.tar.gz`; its URI and stored bytes.
+def store(objects: Objects, sources: Sequence[Path], name: str, job: str, output: dict[str, Any]) -> tuple[str, int]:
+    """Store the content of the directories `sources` as `<S3OutputPath>/<job>/output/<name>.tar.gz`; its URI and stored bytes.
 
     `output` is the job's OutputDataConfig. With CompressionType NONE the files go below `…/output/<name>/`.
     """
     base = f"{output['S3OutputPath'].rstrip('/')}/{job}/output/{name}"
     if output.get("CompressionType") == "NONE":
-        return _store_files(objects, source, f"{base}/", encryption(output))
-    archive = source.parent / f".{name}.tar.gz"
-    pack(source, archive)
+        return _store_files(objects, sources, f"{base}/", encryption(output))
+    archive = sources[0].parent / f".{name}.tar.gz"
+    pack(sources, archive)
     objects.upload(archive, *parse_uri(f"{base}.tar.gz"), encryption(output))
     size = archive.stat().st_size
     archive.unlink()
     return f"{base}.tar.gz", size
 
 
-def _store_files(objects: Objects, source: Path, uri: str, keys: dict[str, str]) -> tuple[str, int]:
+def _store_files(objects: Objects, sources: Sequence[Path], uri: str, keys: dict[str, str]) -> tuple[str, int]:
     total = 0
     bucket, prefix = parse_uri(uri)
-    for path in files(source):
-        objects.upload(path, bucket, prefix + path.relative_to(source).as_posix(), keys)
+    for name, path in union(sources):
+        objects.upload(path, bucket, prefix + name, keys)
         total += path.stat().st_size
     return uri, total
 
@@ -52,21 +52,30 @@ def files(directory: Path) -> Iterator[Path]:
             yield path
 
 
-def pack(directory: Path, archive: Path) -> None:
-    """A tar of `directory`'s content with its root as the root: equal content gives equal bytes, whoever packs it when."""
+def union(directories: Sequence[Path]) -> list[tuple[str, Path]]:
+    """(Name, path) of the files below all `directories`, in order of names. Of files with one name the first is taken."""
+    found: dict[str, Path] = {}
+    for directory in directories:
+        for path in files(directory):
+            found.setdefault(path.relative_to(directory).as_posix(), path)
+    return sorted(found.items())
+
+
+def pack(directories: Sequence[Path], archive: Path) -> None:
+    """A tar with the directories' roots as its root: equal content gives equal bytes, whoever packs it when."""
     with (
         archive.open("wb") as raw,
         gzip.GzipFile("", "wb", _GZIP_LEVEL, raw, mtime=0) as compressed,
         tarfile.open(fileobj=compressed, mode="w", format=tarfile.PAX_FORMAT) as tar,
     ):
-        for path in files(directory):
+        for name, path in union(directories):
             with path.open("rb") as content:
-                tar.addfile(_entry(path, directory), content)
+                tar.addfile(_entry(name, path), content)
 
 
-def _entry(path: Path, directory: Path) -> tarfile.TarInfo:
+def _entry(name: str, path: Path) -> tarfile.TarInfo:
     status = path.stat()
-    entry = tarfile.TarInfo(path.relative_to(directory).as_posix())
+    entry = tarfile.TarInfo(name)
     entry.size = status.st_size
     entry.mode = 0o755 if status.st_mode & 0o100 else 0o644
     return entry

@@ -74,17 +74,18 @@ def watch(child: Child, journal: JobJournal, signals: Signals, seconds: float) -
         selector.register(child.output, selectors.EVENT_READ)
         selector.register(signals.wakeup, selectors.EVENT_READ)
         while (code := child.status()) is None:
-            selector.select(max(0.0, (kill_at or deadline) - time.monotonic()))
-            signals.drain()
-            if not _record(child.output, lines, journal, _PIECES_AT_A_TIME):
-                with contextlib.suppress(KeyError):
-                    selector.unregister(child.output)
+            # asked right after it was seen alive: a program that ended by itself was not stopped
             if kill_at is None and (reason := _reason_to_end(signals, deadline)):
                 cause, kill_at = reason, time.monotonic() + GRACE_SECONDS
                 child.signal(signal.SIGTERM)
             elif kill_at is not None and time.monotonic() >= kill_at:
                 child.signal(signal.SIGKILL)
                 kill_at = time.monotonic() + GRACE_SECONDS
+            selector.select(max(0.0, (kill_at or deadline) - time.monotonic()))
+            signals.drain()
+            if not _record(child.output, lines, journal, _PIECES_AT_A_TIME):
+                with contextlib.suppress(KeyError):
+                    selector.unregister(child.output)
     child.signal(signal.SIGKILL)  # whatever it started and left behind
     _record(child.output, lines, journal)
     journal.log(list(lines.end()))

@@ -52,11 +52,10 @@ def place(description: dict[str, Any], record: dict[str, Any] | None) -> str:
 
 
 def exit_record(data: Path, description: dict[str, Any]) -> dict[str, Any] | None:
-    """The last attempt's exit record of a failed host, while the job's directory is kept."""
+    """The last attempt's exit record of the host that failed, while the job's directory is kept."""
     _, _, _, region, account, tail = next(v for k, v in description.items() if k.endswith("Arn")).split(":", 5)
     kind, _, name = tail.partition("/")
-    for file in sorted((data / "jobs" / account / region / kind / name).glob("*/*/exit.json"), reverse=True):
-        record = json.loads(file.read_text())
-        if record.get("failure"):
-            return record
-    return None
+    files = sorted((data / "jobs" / account / region / kind / name).glob("*/*/exit.json"), reverse=True)
+    failed = [record for record in (json.loads(file.read_text()) for file in files) if record.get("failure")]
+    told = (record for record in failed if record["reason"] == description.get("FailureReason"))
+    return next(told, next(iter(failed), None))

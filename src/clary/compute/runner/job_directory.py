@@ -10,6 +10,7 @@
 | `opt/ml/` | both | what an algorithm sees |
 | `log.jsonl` | supervisor | `{"t": ms, "m": line}` |
 | `metrics.jsonl` | supervisor | `{"t": ms, "n": name, "v": value}` |
+| `cluster.json` | supervisor of the first of several hosts | where programs meet (`supervisor/peers.py`), until the end |
 | `status.jsonl` | supervisor | `{"t": ms, "s": secondary status}` |
 | `supervisor.log` | supervisor | what the supervisor itself had to say, for us |
 | `exit.json` | supervisor, last | the exit record (`supervisor/record.py`) |

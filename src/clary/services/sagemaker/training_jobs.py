@@ -7,7 +7,7 @@ from typing import Any
 
 from clary.catalog import algorithms, training_status
 from clary.catalog.algorithms import Algorithm
-from clary.core.errors import ResourceInUse, ValidationException, refuse_unenforced
+from clary.core.errors import ResourceInUse, ResourceLimitExceeded, ValidationException, refuse_unenforced
 from clary.core.service import Context, Platform, operation
 from clary.services.declared import Declared
 from clary.services.sagemaker import channels
@@ -43,7 +43,6 @@ UNENFORCED = (
     "AlgorithmSpecification.ContainerArguments",
     "AlgorithmSpecification.ContainerEntrypoint",
     "AlgorithmSpecification.TrainingImageConfig",
-    "CheckpointConfig",
     "DebugRuleConfigurations",
     "EnableInterContainerTrafficEncryption",
     "EnableManagedSpotTraining",
@@ -70,6 +69,10 @@ UNENFORCED = (
 
 DEFAULT_MAX_RUNTIME, LONGEST_MAX_RUNTIME = 86400, 28 * 86400
 FINISHED = ("Completed", "Failed", "Stopped")
+MOST_HOSTS = 20
+"""Of one job: every one of them is a process of this machine."""
+_TAKEN = ("input", "model", "output", "code")
+"""Directories of `/opt/ml` that have a meaning of their own."""
 
 
 class TrainingJobs:
@@ -84,6 +87,7 @@ class TrainingJobs:
         refuse_unenforced(request, *UNENFORCED)
         algorithm = _algorithm(request)
         _check_hosts(request["ResourceConfig"], algorithm)
+        _check_checkpoints(request.get("CheckpointConfig"))
         _check_max_runtime(request["StoppingCondition"])
         _check_metrics(request["AlgorithmSpecification"].get("MetricDefinitions", []))
         channels.check(request.get("InputDataConfig", []))
@@ -162,7 +166,25 @@ def _check_hosts(resources: dict[str, Any], algorithm: Algorithm) -> None:
         raise ValidationException(f"ResourceConfig.InstanceCount must be at least 1; got {count}")
     if count > 1 and not algorithm.distributed:
         raise ValidationException(
-            f"ResourceConfig.InstanceCount is {count}, but Clary trains {algorithm.name} on one host only so far; set it to 1"
+            f"ResourceConfig.InstanceCount is {count}, but {algorithm.name} trains on one host; set it to 1"
+        )
+    if count > MOST_HOSTS:
+        raise ResourceLimitExceeded(
+            f"The account-level service limit '{resources['InstanceType']} for training job usage' is {MOST_HOSTS} Instances, "
+            f"with current utilization of 0 Instances and a request delta of {count} Instances. "
+            "Clary runs every host of a job on this machine; set ResourceConfig.InstanceCount lower."
+        )
+
+
+def _check_checkpoints(config: dict[str, Any] | None) -> None:
+    if not config:
+        return
+    channels.bucket_and_key(config["S3Uri"], "CheckpointConfig.S3Uri")
+    path = config.get("LocalPath", "/opt/ml/checkpoints")
+    below = path.removeprefix("/opt/ml/").rstrip("/").split("/")
+    if not path.startswith("/opt/ml/") or below[0] in _TAKEN or not {"", ".", ".."}.isdisjoint(below):
+        raise ValidationException(
+            f"CheckpointConfig.LocalPath must be a directory of its own below /opt/ml (say /opt/ml/checkpoints); got {path!r}"
         )
 
 

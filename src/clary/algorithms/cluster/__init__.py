@@ -1,0 +1,1 @@
+"""Grouping rows without labels."""

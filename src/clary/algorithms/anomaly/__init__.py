@@ -1,0 +1,1 @@
+"""Estimators that find what is unusual, and what is dense."""

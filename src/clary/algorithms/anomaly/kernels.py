@@ -1,0 +1,119 @@
+"""The compiled entry points of the forest: over rows and trees, without the interpreter's lock."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numba import njit, types
+
+from clary.algorithms.anomaly.batch_scoring import score_block, workspace
+from clary.algorithms.anomaly.forest import FOREST, NONE, ROWS
+from clary.algorithms.anomaly.sampling import drop, exponential, learn, push, schedule
+from clary.algorithms.anomaly.scoring import attribute, displacement, score_rows
+from clary.algorithms.anomaly.tree import enclose_path, insert, leaf_of, remove
+
+BLOCK = 1024
+"""Rows that are taken through one tree before the next: rows and tree stay in the second-level cache (1 MiB at 50 columns)."""
+FEW = 64
+"""Fewer rows than this are scored row by row; planning a block costs more."""
+
+_INT, _FLOAT, _FLOATS = types.int64, types.float64, types.float64[::1]
+
+
+@njit(types.void(FOREST, ROWS, _FLOATS), cache=True, nogil=True)
+def score(forest, rows, scores):
+    """Add the sum of all trees' scores of each row to `scores`."""
+    work = workspace(forest.vectors.shape[1] // 3, min(BLOCK, rows.shape[0]))
+    for start in range(0, rows.shape[0], BLOCK):
+        stop = min(start + BLOCK, rows.shape[0])
+        for tree in range(forest.root.size):
+            if stop - start < FEW:
+                score_rows(forest, tree, rows, start, stop, scores)
+            else:
+                score_block(forest, tree, rows, start, stop, scores, work)
+
+
+@njit(types.void(FOREST, _INT, _INT, ROWS, _INT, _FLOAT, types.boolean, _FLOATS), cache=True, nogil=True)
+def stream(forest, first, last, rows, index, decay, wanted, scores):
+    """Take the rows of a stream, the first of which has number `index`, into trees `first` to `last` - 1, one by one.
+
+    When `wanted`, each row's scores before it was learned are added to `scores`.
+    """
+    work = workspace(forest.vectors.shape[1] // 3, BLOCK)
+    for start in range(0, rows.shape[0], BLOCK):
+        stop = min(start + BLOCK, rows.shape[0])
+        for tree in range(first, last):
+            row = start
+            while row < stop:
+                due = forest.due[tree] - index
+                end = min(due + 1, stop)
+                if wanted and end - row < FEW:
+                    score_rows(forest, tree, rows, row, end, scores)
+                elif wanted:
+                    score_block(forest, tree, rows, row, end, scores, work)
+                if due < stop:
+                    learn(forest, tree, rows, due, index + due, decay)
+                row = end
+
+
+@njit(types.void(FOREST, _INT, _INT, ROWS, types.int64[:, ::1], _INT, _FLOAT), cache=True, nogil=True)
+def plant(forest, first, last, rows, parts, seen, decay):
+    """Grow trees `first` to `last` - 1 over their `parts` (trees, points) of the rows: a sample of a stream of `seen` rows."""
+    count = parts.shape[1]
+    for tree in range(first, last):
+        # The keys that a reservoir holds: the smallest of `seen` draws from Exp(1), in ascending order (Renyi)
+        draw = 0.0
+        for i in range(count):
+            draw += exponential(forest, tree) / (seen - i)
+            push(forest, tree, math.log(draw) - decay * seen, insert(forest, tree, rows, parts[tree, i]))
+        schedule(forest, tree, seen, decay)
+
+
+@njit(types.int64(FOREST, _INT, _INT, ROWS, _INT, _FLOAT), cache=True, nogil=True)
+def forget(forest, first, last, rows, index, decay):
+    """Remove one point equal to each row from trees `first` to `last` - 1 that hold one; returns how many were removed."""
+    removed = 0
+    for tree in range(first, last):
+        for row in range(rows.shape[0]):
+            if forest.root[tree] == NONE:
+                break
+            leaf = leaf_of(forest, tree, rows, row)
+            if not np.array_equal(forest.vectors[tree, leaf], rows[row]):
+                continue
+            entry = 0
+            while forest.member[tree, entry] != leaf:
+                entry += 1
+            drop(forest, tree, entry)
+            remove(forest, tree, leaf)
+            schedule(forest, tree, index, decay)
+            removed += 1
+    return removed
+
+
+@njit(types.void(FOREST), cache=True, nogil=True)
+def restore_boxes(forest):
+    """Make the boxes of all nodes from the trees' points."""
+    capacity = forest.vectors.shape[1] // 3
+    for tree in range(forest.root.size):
+        for node in range(capacity):
+            forest.vectors[tree, capacity + 2 * node] = np.inf
+            forest.vectors[tree, capacity + 2 * node + 1] = -np.inf
+        for i in range(forest.filled[tree]):
+            enclose_path(forest, tree, forest.member[tree, i])
+
+
+@njit(types.void(FOREST, ROWS, _FLOATS), cache=True, nogil=True)
+def displace(forest, rows, displacements):
+    """Add the sum of all trees' expected displacements of each row to `displacements`."""
+    for row in range(rows.shape[0]):
+        for tree in range(forest.root.size):
+            displacements[row] += displacement(forest, tree, rows, row)
+
+
+@njit(types.void(FOREST, ROWS, types.float64[:, ::1], types.float64[:, ::1]), cache=True, nogil=True)
+def explain(forest, rows, low, high):
+    """Add all trees' scores of each row to `low` and `high` (rows, columns), by column and side."""
+    for row in range(rows.shape[0]):
+        for tree in range(forest.root.size):
+            attribute(forest, tree, rows, row, low[row], high[row], low.shape[1])

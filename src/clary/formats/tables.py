@@ -7,7 +7,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from clary.formats import csv, libsvm, records
+from clary.formats import csv, libsvm, parquet, records
 from clary.formats.batch import Batch
 from clary.formats.channel import Reader
 from clary.formats.errors import FormatError
@@ -19,6 +19,16 @@ def csv_reader(*, label_columns: int = 1, weights: bool = False) -> Reader:
     def read(stream: BinaryIO, source: str) -> Iterator[Batch]:
         for table in csv.read(stream, source):
             yield split(table, source, label_columns=label_columns, weights=weights)
+
+    return read
+
+
+def parquet_reader(*, label_columns: int = 1) -> Reader:
+    """Parquet whose first `label_columns` columns are labels."""
+
+    def read(stream: BinaryIO, source: str) -> Iterator[Batch]:
+        for table in parquet.read(stream, source):
+            yield split(table, source, label_columns=label_columns)
 
     return read
 

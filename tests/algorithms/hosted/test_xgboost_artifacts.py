@@ -89,7 +89,7 @@ def test_artifacts_of_the_hosted_service_are_served(booster, tmp_path, name):
 
 @pytest.mark.parametrize("version", [(0, 90), (1, 3), (3, 0)])
 def test_what_is_saved_is_loaded(booster, tmp_path, version):
-    artifact.save(booster, tmp_path, version)
+    artifact.save(booster, tmp_path / artifact.NAME, version)
     loaded = artifact.load_all(tmp_path)[0]
     np.testing.assert_array_equal(loaded.predict(xgboost.DMatrix(X)), booster.predict(xgboost.DMatrix(X)))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import signal
@@ -11,12 +12,14 @@ import threading
 from pathlib import Path
 
 import numpy as np
+import pyarrow
+import pyarrow.parquet
 import pytest
 import xgboost
 from tests.algorithms.hosted.jobs import lay_out
 
 from clary.algorithms.hosted.errors import CustomerError
-from clary.algorithms.hosted.xgboost import train
+from clary.algorithms.hosted.xgboost import parameters, train
 from clary.catalog.builtin.xgboost import ALGORITHM
 from clary.formats import csv, records
 
@@ -97,6 +100,13 @@ def libsvm(table) -> bytes:
     return "\n".join(rows).encode()
 
 
+def parquet_file(table) -> bytes:
+    sink = io.BytesIO()
+    columns = {f"column {number}": column for number, column in enumerate(table.T)}
+    pyarrow.parquet.write_table(pyarrow.table(columns), sink, row_group_size=64)
+    return sink.getvalue()
+
+
 @pytest.mark.parametrize(
     ("content_type", "write"),
     [
@@ -107,6 +117,8 @@ def libsvm(table) -> bytes:
         ("libsvm", libsvm),
         ("text/x-libsvm", libsvm),
         ("application/x-recordio-protobuf", lambda table: records.write(table[:, 1:], table[:, 0])),
+        ("application/x-parquet", parquet_file),
+        ("parquet", parquet_file),
     ],
 )
 def test_every_format_gives_the_same_model(tmp_path, table, content_type, write):
@@ -117,15 +129,24 @@ def test_every_format_gives_the_same_model(tmp_path, table, content_type, write)
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs FIFOs")
-def test_pipe_mode_reads_the_first_epoch_of_each_channel(tmp_path, table):
-    opt_ml = job(tmp_path, table, channels={"train": {}}, mode="Pipe")
+@pytest.mark.parametrize(
+    ("content_type", "write"),
+    [
+        ("text/csv", csv.format_rows),
+        ("application/x-recordio-protobuf", lambda table: records.write(table[:, 1:], table[:, 0])),
+        ("application/x-parquet", lambda table: parquet_file(table[:100]) + parquet_file(table[100:])),
+    ],
+)
+def test_pipe_mode_reads_the_first_epoch_of_each_channel(tmp_path, table, content_type, write):
+    train(job(tmp_path / "file", table, channels={"train": {"a": csv.format_rows(table)}}))
+    opt_ml = job(tmp_path / "pipe", table, channels={"train": {}}, mode="Pipe", content_type=content_type)
     pipe = opt_ml / "input" / "data" / "train_0"
     os.mkfifo(pipe)
-    feeder = threading.Thread(target=lambda: pipe.write_bytes(csv.format_rows(table)))
+    feeder = threading.Thread(target=lambda: pipe.write_bytes(write(table)))
     feeder.start()
     train(opt_ml)
     feeder.join()
-    assert model_of(opt_ml).num_boosted_rounds() == 5
+    np.testing.assert_allclose(predictions(opt_ml, table), predictions(tmp_path / "file", table), rtol=1e-6)
 
 
 def test_a_weight_column_changes_the_model(tmp_path, table):
@@ -214,16 +235,32 @@ def spoiled(table, row, column, value) -> bytes:
     [
         ({"eta": "3"}, {}, "Hyperparameter eta: value 3 not in range [0, 1]"),
         ({"num_round": None}, {}, "Missing required hyperparameter: num_round"),
-        ({"_kfold": "3"}, {}, "Hyperparameter _kfold: cross validation is not supported by Clary yet"),
-        ({"tree_method": "gpu_hist"}, {}, "tree_method gpu_hist and predictor gpu_predictor need a GPU"),
-        ({}, {"hosts": 2}, "Training on 2 hosts is not supported by Clary yet; set InstanceCount to 1"),
+        (
+            {"_kfold": "301"},
+            {"channels": {"train": {"a": b"1,2\n0,3\n"}}},
+            "Hyperparameter _kfold: 301 folds need as many rows; there are 2",
+        ),
+        (
+            {"_kfold": "2", "objective": "rank:ndcg"},
+            {},
+            "Hyperparameter _kfold: folds would cut the groups of a ranking objective",
+        ),
+        (
+            {"_kfold": "2"},
+            {"hosts": 2},
+            "Hyperparameter _kfold: cross validation needs all rows on one host; set InstanceCount to 1",
+        ),
+        ({"tree_method": "exact"}, {"hosts": 2}, "Hyperparameter tree_method: exact trees need all rows on one host"),
+        ({"updater": "distcol"}, {}, "Hyperparameter updater: distcol does not exist in the installed XGBoost"),
+        ({"use_dask_gpu_training": "true"}, {}, "Hyperparameter use_dask_gpu_training: tree_method must be hist or gpu_hist"),
+        ({}, {"channels": {"train": {"a": b"1,2\n0,3\n"}, "model": {}}}, "Channel model must hold one model"),
         ({}, {"channels": {"validation": {"b": b"1,2\n"}}}, "Missing required channel: train"),
         ({}, {"channels": {"train": {"a": b"1,2\n"}, "test": {"b": b"1,2\n"}}}, "Extraneous channel found: test"),
         ({}, {"channels": {"train": {}}}, "No data in train channel"),
         ({}, {"channels": {"train": {"_SUCCESS": b"", ".a": b"1,2\n"}}}, "No data in train channel"),
-        ({}, {"channels": {"train": {"a": b"\n\n"}}}, "No data in train channel: its files are empty"),
+        ({}, {"channels": {"train": {"a": b"\n\n"}}}, "No data in train channel: it holds no rows"),
         ({}, {"content_type": "application/json"}, "application/json is not an accepted ContentType: csv, text/csv, libsvm"),
-        ({}, {"content_type": "parquet"}, "Channel train: parquet is not supported by Clary yet"),
+        ({}, {"content_type": "parquet"}, "Failed to load data of channel train: a.csv cannot be read as Parquet: "),
         ({}, {"content_type": "text/csv;label_size=2"}, "text/csv;label_size=2 is not an accepted csv ContentType."),
         ({}, {"content_type": None}, "Failed to load data of channel train: a.csv, row 1: "),
         ({}, {"content_type": "libsvm", "mode": "Pipe"}, "Pipe mode not supported for LibSVM."),
@@ -290,6 +327,27 @@ def test_a_text_cell_is_named_with_file_row_and_column(tmp_path, table):
     channels = {"train": {"good.csv": csv.format_rows(table), "more/spoiled.csv": spoiled(table, 6, 2, "high")}}
     with pytest.raises(CustomerError, match=r"more/spoiled\.csv, row 7, column 3: 'high' is not a number; encode"):
         train(job(tmp_path, table, channels=channels))
+
+
+@pytest.mark.skipif(xgboost.build_info()["USE_CUDA"], reason="this XGBoost may use a GPU")
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [
+        ({"tree_method": "gpu_hist"}, "tree_method gpu_hist"),
+        ({"predictor": "gpu_predictor"}, "predictor gpu_predictor"),
+        ({"use_dask_gpu_training": "true", "tree_method": "hist"}, "use_dask_gpu_training"),
+    ],
+)
+def test_without_a_gpu_what_needs_one_is_refused(tmp_path, table, settings, named):
+    with pytest.raises(CustomerError, match=f"{named} needs a GPU, but the installed XGBoost .* is built without CUDA"):
+        train(job(tmp_path, table, settings))
+
+
+def test_old_names_of_gpu_training_become_the_library_s_device():
+    for settings in ({"tree_method": "gpu_hist"}, {"tree_method": "hist", "use_dask_gpu_training": "true"}):
+        taken = parameters.library_parameters(settings, (1, 5), rows=10)
+        assert (taken["tree_method"], taken["device"]) == ("hist", "cuda")
+    assert "device" not in parameters.library_parameters({"tree_method": "hist"}, (1, 5), rows=10)
 
 
 def test_values_written_as_json_are_read(tmp_path, table):

@@ -6,6 +6,7 @@ boosters, dropped-out trees, splits by category): `Forest.of` says so with None.
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import numpy as np
@@ -115,11 +116,15 @@ def _flat(tree: dict[str, Any], root: int) -> np.ndarray:
 def _base(learner: dict[str, Any]) -> np.ndarray:
     """(1, groups) float32: the margin of every row before the first tree, from a booster that has none."""
     given = learner["learner_model_param"]
-    parameters = {"objective": learner["objective"]["name"], "base_score": given["base_score"], "nthread": 1, "verbosity": 0}
+    parameters = {"objective": learner["objective"]["name"], "nthread": 1, "verbosity": 0}
     if given["num_class"] != "0":
         parameters["num_class"] = given["num_class"]
     row = xgboost.DMatrix(np.zeros((1, int(given["num_feature"])), dtype=np.float32), nthread=1)
-    return xgboost.Booster(parameters, cache=[row]).predict(row, output_margin=True).reshape(1, -1)
+    treeless = json.loads(xgboost.Booster(parameters, cache=[row]).save_raw("json"))
+    # as a parameter the same text would be read less exactly than as part of a model
+    treeless["learner"]["learner_model_param"]["base_score"] = given["base_score"]
+    booster = xgboost.Booster({"nthread": 1, "verbosity": 0}, model_file=bytearray(json.dumps(treeless).encode()))
+    return booster.predict(row, output_margin=True).reshape(1, -1)
 
 
 def _probes(nodes: np.ndarray, columns: int) -> np.ndarray:

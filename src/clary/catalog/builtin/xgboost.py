@@ -239,6 +239,8 @@ _TRAINING_TYPES = (
     "libsvm",
     "text/libsvm",
     "text/x-libsvm",
+    "parquet",
+    "application/x-parquet",
     "recordio-protobuf",
     "application/x-recordio-protobuf",
 )
@@ -281,6 +283,9 @@ ALGORITHM = Algorithm(
     channels=(
         Channel("train", required=True, content_types=_TRAINING_TYPES),
         Channel("validation", required=False, content_types=_TRAINING_TYPES),
+        Channel("model", required=False, content_types=("application/x-sagemaker-model",), input_modes=("File", "FastFile")),
     ),
     inference_content_types=("text/csv", "text/libsvm", "text/x-libsvm", "application/x-recordio-protobuf"),
+    distributed=True,
+    gpu=True,
 )

@@ -12,6 +12,7 @@ import xgboost
 
 from clary.algorithms import metrics
 from clary.algorithms.hosted.errors import CustomerError
+from clary.algorithms.hosted.xgboost import team
 from clary.catalog.builtin.xgboost import MAXIMIZED
 from clary.catalog.hyperparameters import Version
 
@@ -53,14 +54,17 @@ def library_name(name: str, settings: dict[str, Any]) -> str:
 
 
 def own_metrics(names: list[str], objective: str) -> Callable[[np.ndarray, xgboost.DMatrix], list[tuple[str, float]]] | None:
-    """A `custom_metric` for the library that computes those of `names` that are ours; None when there are none."""
+    """A `custom_metric` for the library that computes those of `names` that are ours; None when there are none.
+
+    With several hosts the values are those of the rows of all of them.
+    """
     ours = [name for name in names if name in OWN_METRICS]
     if not ours:
         return None
 
     def evaluate(predicted: np.ndarray, data: xgboost.DMatrix) -> list[tuple[str, float]]:
-        truth = data.get_label()
-        return [(name, _value(name, truth, predicted, objective)) for name in ours]
+        truth, all_predicted = team.together(data.get_label()), team.together(predicted)
+        return [(name, _value(name, truth, all_predicted, objective)) for name in ours]
 
     return evaluate
 
@@ -77,14 +81,15 @@ def _value(name: str, truth: np.ndarray, predicted: np.ndarray, objective: str) 
 
 
 class MetricLines(xgboost.callback.TrainingCallback):
-    """Prints `[3]<tab>train-error:0.03629<tab>validation-error:0.06306` after each round."""
+    """Prints `[3]<tab>train-error:0.03629<tab>validation-error:0.06306` after each round, counted from `first_round`."""
 
-    def __init__(self, version: Version):
+    def __init__(self, version: Version, first_round: int = 0):
         self._shape = "{:.5f}" if version >= (1, 3) else "{:g}"
+        self._first_round = first_round
 
     def after_iteration(self, model: Any, epoch: int, evals_log: dict[str, dict[str, list[Any]]]) -> bool:
         cells = [self._cell(data, name, values[-1]) for data, log in evals_log.items() for name, values in log.items()]
-        print("\t".join([f"[{epoch}]", *cells]), flush=True)
+        print("\t".join([f"[{self._first_round + epoch}]", *cells]), flush=True)
         return False
 
     def _cell(self, data: str, name: str, value: Any) -> str:
@@ -96,7 +101,7 @@ class MetricLines(xgboost.callback.TrainingCallback):
 
 
 class StopWhenTold(xgboost.callback.TrainingCallback):
-    """SIGTERM ends training after the current round, so that the model so far is saved."""
+    """SIGTERM ends training after the current round, so that the model so far is saved; on all hosts after the same round."""
 
     def __init__(self) -> None:
         self.told = False
@@ -107,13 +112,29 @@ class StopWhenTold(xgboost.callback.TrainingCallback):
         return model
 
     def after_iteration(self, model: Any, epoch: int, evals_log: dict[str, Any]) -> bool:
-        return self.told
+        return team.any_of_team(self.told)
 
     def _tell(self, signal_number: int, frame: Any) -> None:
         self.told = True
 
 
-def early_stopping(values: dict[str, Any], watched: str) -> xgboost.callback.EarlyStopping | None:
+class EarlyStopping(xgboost.callback.EarlyStopping):
+    """The library's early stopping that also knows the best round of the checkpoint it goes on from."""
+
+    def before_training(self, model: Any) -> Any:
+        known = model.attr("best_score"), model.attr("best_iteration")
+        self._known = (float(known[0]), int(known[1])) if known[0] and known[1] else None
+        return super().before_training(model)
+
+    def _update_rounds(self, *, score: Any, name: str, metric: str, model: Any, epoch: int) -> bool:
+        if self._known and not self.stopping_history:
+            best, at = self._known
+            self.stopping_history[name], self.best_scores[name] = {metric: [best]}, {metric: [best]}
+            self.current_rounds = epoch - 1 - at
+        return super()._update_rounds(score=score, name=name, metric=metric, model=model, epoch=epoch)
+
+
+def early_stopping(values: dict[str, Any], watched: str) -> EarlyStopping | None:
     """Early stopping on the data set named `watched`, if it is asked for; the best round's model is kept."""
     rounds = values.get("early_stopping_rounds")
     if not rounds:
@@ -122,6 +143,4 @@ def early_stopping(values: dict[str, Any], watched: str) -> xgboost.callback.Ear
     metric = library_name(metric, values) if metric else None
     # the library knows the direction of its own metrics only
     maximize = metric in MAXIMIZED if metric in OWN_METRICS else None
-    return xgboost.callback.EarlyStopping(
-        rounds=rounds, metric_name=metric, data_name=watched, maximize=maximize, save_best=True
-    )
+    return EarlyStopping(rounds=rounds, metric_name=metric, data_name=watched, maximize=maximize, save_best=True)

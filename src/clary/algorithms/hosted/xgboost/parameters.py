@@ -1,7 +1,8 @@
 """Hyperparameters of an image version as parameters of the installed XGBoost.
 
 Every version is trained by the one installed library, so where a default has changed since, the old one is given
-explicitly, and names that the library has dropped are left out, with a line in the log.
+explicitly, and names that the library has dropped are left out, with a line in the log. What says "GPU" in an old way
+(`gpu_hist`, Dask) becomes the library's `device`.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from clary.algorithms.hosted.errors import CustomerError
+from clary.algorithms.hosted.xgboost import gpu
 from clary.catalog.hyperparameters import Version
 
 _OF_THE_PROGRAM = ("num_round", "csv_weights", "early_stopping_rounds", "save_model_on_termination", "eval_metric")
@@ -33,23 +35,37 @@ EXACT_UP_TO_ROWS = 4 << 20
 """`tree_method=auto` before version 2 was exact for data sets up to this size and approx above."""
 
 
-def refuse_unsupported(values: dict[str, Any]) -> None:
-    """Raise `CustomerError` for hyperparameters that would change the result and are not there yet."""
-    if "_kfold" in values:
-        raise CustomerError(
-            "Hyperparameter _kfold: cross validation is not supported by Clary yet; remove it to train one model"
-        )
-    if values.get("tree_method") == "gpu_hist" or values.get("predictor") == "gpu_predictor":
-        raise CustomerError(
-            "tree_method gpu_hist and predictor gpu_predictor need a GPU, which Clary does not use yet; use hist"
-        )
-    if values.get("use_dask_gpu_training") == "true":
-        raise CustomerError("Hyperparameter use_dask_gpu_training: training on GPUs is not supported by Clary yet; remove it")
+def refuse_impossible(values: dict[str, Any], hosts: int) -> None:
+    """Raise `CustomerError` for hyperparameters that this machine or the installed library cannot follow."""
     for updater in _DROPPED_UPDATERS:
         if updater in values.get("updater", []):
             raise CustomerError(
                 f"Hyperparameter updater: {updater} does not exist in the installed XGBoost; use grow_histmaker"
             )
+    if (wanted := _wanted_gpu(values)) and (obstacle := gpu.obstacle()):
+        raise CustomerError(f"{wanted} needs a GPU, but {obstacle}; train with tree_method hist")
+    if "_kfold" in values:
+        _refuse_folds(values, hosts)
+    if hosts > 1 and (values.get("tree_method") == "exact" or "grow_colmaker" in values.get("updater", [])):
+        raise CustomerError("Hyperparameter tree_method: exact trees need all rows on one host; use hist or approx")
+
+
+def _wanted_gpu(values: dict[str, Any]) -> str | None:
+    """Which hyperparameter asks for a GPU."""
+    if values.get("use_dask_gpu_training") == "true":
+        if values.get("tree_method") not in ("hist", "gpu_hist"):
+            raise CustomerError("Hyperparameter use_dask_gpu_training: tree_method must be hist or gpu_hist for it")
+        return "use_dask_gpu_training"
+    if values.get("tree_method") == "gpu_hist":
+        return "tree_method gpu_hist"
+    return "predictor gpu_predictor" if values.get("predictor") == "gpu_predictor" else None
+
+
+def _refuse_folds(values: dict[str, Any], hosts: int) -> None:
+    if hosts > 1:
+        raise CustomerError("Hyperparameter _kfold: cross validation needs all rows on one host; set InstanceCount to 1")
+    if values.get("objective", "").startswith("rank:"):
+        raise CustomerError("Hyperparameter _kfold: folds would cut the groups of a ranking objective; remove it")
 
 
 def ignored(values: dict[str, Any]) -> list[str]:
@@ -57,8 +73,8 @@ def ignored(values: dict[str, Any]) -> list[str]:
     return [name for name in values if name in _WITHOUT_EFFECT]
 
 
-def library_parameters(values: dict[str, Any], version: Version, rows: int) -> dict[str, Any]:
-    """What `xgboost.train` gets for `values` in image `version`, with `rows` training rows."""
+def library_parameters(values: dict[str, Any], version: Version, rows: int, hosts: int = 1) -> dict[str, Any]:
+    """What `xgboost.train` gets for `values` in image `version`, with `rows` training rows on all `hosts`."""
     kept = {
         name: value
         for name, value in values.items()
@@ -71,10 +87,12 @@ def library_parameters(values: dict[str, Any], version: Version, rows: int) -> d
     for name in ("monotone_constraints", "interaction_constraints"):
         if name in kept:
             kept[name] = str(kept[name])
-    return _former_defaults(kept, version, rows) | kept | _former_tree_method(kept, version, rows)
+    if _wanted_gpu(values):
+        kept |= {"tree_method": "hist", "device": "cuda"}
+    return _former_defaults(kept, version) | kept | _former_tree_method(kept, version, rows, hosts)
 
 
-def _former_defaults(kept: dict[str, Any], version: Version, rows: int) -> dict[str, Any]:
+def _former_defaults(kept: dict[str, Any], version: Version) -> dict[str, Any]:
     objective = kept.get("objective", "reg:squarederror")
     defaults: dict[str, Any] = {"objective": objective, "verbosity": 1}
     if version < (2, 0):
@@ -84,14 +102,14 @@ def _former_defaults(kept: dict[str, Any], version: Version, rows: int) -> dict[
     return defaults
 
 
-def _former_tree_method(kept: dict[str, Any], version: Version, rows: int) -> dict[str, Any]:
+def _former_tree_method(kept: dict[str, Any], version: Version, rows: int, hosts: int) -> dict[str, Any]:
     """`auto` is hist since 2.0; before, it chose by size."""
     automatic = kept.get("tree_method", "auto") == "auto" and kept.get("booster") != "gblinear" and "updater" not in kept
     if version >= (2, 0) or not automatic:
         return {}
     if kept.get("grow_policy") == "lossguide" or kept.get("max_leaves"):
         return {"tree_method": "hist"}  # exact trees grow by depth only
-    return {"tree_method": "exact" if rows <= EXACT_UP_TO_ROWS else "approx"}
+    return {"tree_method": "exact" if rows <= EXACT_UP_TO_ROWS and hosts == 1 else "approx"}
 
 
 def default_metric(objective: str, version: Version) -> str | None:

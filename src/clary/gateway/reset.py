@@ -13,14 +13,12 @@ import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from sqlalchemy import inspect, text
-
 from clary.compute.runner import lock
 from clary.core.service import Platform
 from clary.gateway.auth.keys import SERVER_SECRET
 from clary.gateway.control_loops import ControlLoops
 from clary.services.iam.rows import ACCESS_KEY, NOWHERE
-from clary.storage.resources import Transaction
+from clary.storage.resources import Transaction, table_names
 
 STOP_SECONDS = 5
 """How long a job gets to end by itself."""
@@ -82,13 +80,12 @@ def _signal(pid: int, number: int) -> None:
 def _delete_rows(transaction: Transaction) -> None:
     """Every table, also those of services that this process has not imported."""
     root = transaction.get(SERVER_SECRET, NOWHERE, "root")
-    for table in inspect(transaction.connection).get_table_names():
+    for table in table_names(transaction.connection):
         if table not in _KEPT_TABLES:
-            transaction.connection.execute(text(f'DELETE FROM "{table}"'))
+            transaction.connection.execute(f'DELETE FROM "{table}"')
     kept = {"secret": SERVER_SECRET, "key": ACCESS_KEY, "root": root.document["AccessKeyId"] if root else ""}
-    transaction.connection.execute(
-        text("DELETE FROM resources WHERE kind != :secret AND NOT (kind = :key AND name = :root)"), kept
-    )
+    statement = "DELETE FROM resources WHERE kind != :secret AND NOT (kind = :key AND name = :root)"
+    transaction.connection.execute(statement, kept)
 
 
 def _remove_files(data: Path) -> list[str]:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sqlalchemy import Column, Integer, Table, insert, select
 
 from clary.core.errors import InternalFailure, ValidationException
 from clary.core.identifiers import Scope
-from clary.storage.resources import Duplicate, Missing, NewerFormat, ResourceStore, metadata
+from clary.storage.resources import Duplicate, Missing, NewerFormat, ResourceStore
 
 HOME = Scope("000000000000", "us-east-1")
 ELSEWHERE = Scope("111111111111", "us-east-1")
@@ -203,24 +203,44 @@ def test_a_made_up_token_is_refused(tmp_path, token):
 
 
 def test_a_service_declares_tables_of_its_own(tmp_path):
-    table = Table("declared_in_test", metadata, Column("n", Integer, primary_key=True))
+    table = "CREATE TABLE IF NOT EXISTS declared (n INTEGER NOT NULL PRIMARY KEY)"
 
     async def body(store):
         store.declare(table)
+        await store.write(lambda tx: tx.connection.execute("INSERT INTO declared (n) VALUES (:n)", {"n": 7}))
         store.declare(table)
-        await store.write(lambda tx: tx.connection.execute(insert(table).values(n=7)))
         with store.reading() as connection:
-            assert connection.execute(select(table.c.n)).scalars().all() == [7]
+            assert connection.execute("SELECT n FROM declared").fetchall() == [(7,)]
 
-    try:
-        with_store(tmp_path, body)
-    finally:
-        metadata.remove(table)
+    with_store(tmp_path, body)
+
+
+def test_statements_of_a_service_are_part_of_their_transaction(tmp_path):
+    def fails(tx):
+        tx.connection.execute("INSERT INTO declared (n) VALUES (8)")
+        raise ValueError("undone")
+
+    async def body(store):
+        store.declare("CREATE TABLE IF NOT EXISTS declared (n INTEGER NOT NULL PRIMARY KEY)")
+        with pytest.raises(ValueError, match="undone"):
+            await store.write(fails)
+        with store.reading() as connection:
+            assert connection.execute("SELECT n FROM declared").fetchall() == []
+
+    with_store(tmp_path, body)
+
+
+def test_the_read_connection_cannot_write(tmp_path):
+    async def body(store):
+        with store.reading() as connection, pytest.raises(sqlite3.OperationalError, match="readonly"):
+            connection.execute("DELETE FROM resources")
+
+    with_store(tmp_path, body)
 
 
 def test_the_database_of_a_newer_version_is_not_touched(tmp_path):
     async def age(store):
-        await store.write(lambda tx: tx.connection.exec_driver_sql("UPDATE format SET version = 1000"))
+        await store.write(lambda tx: tx.connection.execute("UPDATE format SET version = 1000"))
 
     with_store(tmp_path, age)
     with pytest.raises(NewerFormat, match="format 1000"):
@@ -230,8 +250,8 @@ def test_the_database_of_a_newer_version_is_not_touched(tmp_path):
 def test_a_full_disk_fails_the_writes_that_do_not_fit_and_harms_nothing_else(tmp_path):
     async def body(store):
         await store.write(inserted("before"))
-        pages = await store.write(lambda tx: tx.connection.exec_driver_sql("PRAGMA page_count").scalar_one())
-        await store.write(lambda tx: tx.connection.exec_driver_sql(f"PRAGMA max_page_count = {pages + 2}"))
+        pages = await store.write(lambda tx: tx.connection.execute("PRAGMA page_count").fetchone()[0])
+        await store.write(lambda tx: tx.connection.execute(f"PRAGMA max_page_count = {pages + 2}"))
         writes = [
             store.write(lambda tx, n=n: tx.insert("job", HOME, f"n{n}", arn="", document={"x": "x" * 20_000}, created=1.0))
             for n in range(3)
@@ -239,7 +259,7 @@ def test_a_full_disk_fails_the_writes_that_do_not_fit_and_harms_nothing_else(tmp
         for outcome in await asyncio.gather(*writes, return_exceptions=True):
             assert isinstance(outcome, InternalFailure)
             assert "full" in outcome.message
-        await store.write(lambda tx: tx.connection.exec_driver_sql("PRAGMA max_page_count = 1000000"))
+        await store.write(lambda tx: tx.connection.execute("PRAGMA max_page_count = 1000000"))
         await store.write(inserted("after"))
         assert [job.name for job in store.every("job")] == ["after", "before"]
 

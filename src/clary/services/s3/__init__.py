@@ -24,7 +24,7 @@ def resources(platform: Platform) -> list[Any]:
     from clary.services.s3.tagging import Tagging
     from clary.services.s3.unconfigured import Unconfigured
 
-    platform.resources.declare(*index.TABLES)
+    platform.resources.declare(*index.SCHEMA)
     platform.extensions["s3 collector"] = asyncio.create_task(_collect(platform, index.ObjectIndex(platform.resources)))
     nouns = (Buckets, BucketEncryption, Objects, Copies, Listing, MultipartUploads, Parts, Tagging, Unconfigured)
     return [noun(platform) for noun in nouns]

@@ -9,47 +9,34 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, bindparam, delete, insert, literal_column, select, update
 
 from clary.services.s3 import conditions
 from clary.services.s3.errors import S3Error, no_such_bucket, no_such_key, no_such_upload
-from clary.services.s3.index import (
-    SELECT_BUCKET,
-    SELECT_UPLOAD,
-    Bucket,
-    Piece,
-    StoredObject,
-    Upload,
-    buckets,
-    objects,
-    pieces,
-    to_bucket,
-    uploads,
-)
-from clary.storage.resources import Prepared
+from clary.services.s3.index import Bucket, Piece, StoredObject, Upload, find_bucket, find_upload
+from clary.storage.resources import Connection
 
-_THIS_OBJECT = (objects.c.bucket == bindparam("b_bucket")) & (objects.c.key == bindparam("b_key"))
-_CURRENT = Prepared(
-    select(objects.c.etag, objects.c.holder)
-    .select_from(buckets.outerjoin(objects, (objects.c.bucket == buckets.c.name) & (objects.c.key == bindparam("b_key"))))
-    .where(buckets.c.name == bindparam("b_bucket"))
-)
-_INSERT_OBJECT = Prepared(insert(objects))
-_UPDATE_OBJECT = Prepared(update(objects).where(_THIS_OBJECT))
-_DELETE_OBJECT = Prepared(delete(objects).where(_THIS_OBJECT))
-_SET_TAGS = update(objects).where(_THIS_OBJECT).values(tags=bindparam("tags"))
-_BLOBS = select(pieces.c.blob).where(pieces.c.holder == bindparam("b_holder"))
-_DELETE_PIECES = delete(pieces).where(pieces.c.holder == bindparam("b_holder"))
-_ONE_PIECE = (pieces.c.holder == bindparam("b_holder")) & (pieces.c.number == bindparam("b_number"))
-_MOVE_PIECE = update(pieces).where(_ONE_PIECE).values(holder=bindparam("to_holder"), number=bindparam("to_number"))
+_INSERT_BUCKET = """INSERT INTO s3_buckets (name, account, region, created, folder, settings)
+    VALUES (:name, :account, :region, :created, :folder, :settings)"""
+_CURRENT = """SELECT s3_objects.etag, s3_objects.holder
+    FROM s3_buckets LEFT JOIN s3_objects ON s3_objects.bucket = s3_buckets.name AND s3_objects.key = :key
+    WHERE s3_buckets.name = :bucket"""
+_INSERT_OBJECT = """INSERT INTO s3_objects (bucket, key, size, modified, etag, about, tags, holder, data_key, data)
+    VALUES (:bucket, :key, :size, :modified, :etag, :about, :tags, :holder, :data_key, :data)"""
+_UPDATE_OBJECT = """UPDATE s3_objects SET size = :size, modified = :modified, etag = :etag, about = :about, tags = :tags,
+    holder = :holder, data_key = :data_key, data = :data WHERE bucket = :bucket AND key = :key"""
+_INSERT_UPLOAD = """INSERT INTO s3_uploads (id, bucket, key, initiated, initiator, about, tags)
+    VALUES (:id, :bucket, :key, :initiated, :initiator, :about, :tags)"""
+_INSERT_PIECE = """INSERT INTO s3_pieces (holder, number, blob, size, data_key, modified, etag, checksum)
+    VALUES (:holder, :number, :blob, :size, :data_key, :modified, :etag, :checksum)"""
+_MOVE_PIECE = "UPDATE s3_pieces SET holder = :to_holder, number = :to_number WHERE holder = :holder AND number = :number"
 
 
 def create_bucket(connection: Connection, bucket: Bucket) -> Bucket | None:
     """Add a bucket, or return the one that has the name already."""
-    if row := SELECT_BUCKET.first(connection, {"name": bucket.name}):
-        return to_bucket(row)
+    if existing := find_bucket(connection, bucket.name):
+        return existing
     connection.execute(
-        insert(buckets),
+        _INSERT_BUCKET,
         {
             "name": bucket.name,
             "account": bucket.account,
@@ -64,22 +51,24 @@ def create_bucket(connection: Connection, bucket: Bucket) -> Bucket | None:
 
 def change_settings(connection: Connection, bucket: str, name: str, value: Any) -> None:
     """Set a bucket's setting, or take it away with None. Raises NoSuchBucket."""
-    row = SELECT_BUCKET.first(connection, {"name": bucket})
-    if row is None:
+    current = find_bucket(connection, bucket)
+    if current is None:
         raise no_such_bucket(bucket)
-    settings = to_bucket(row).settings | {name: value}
+    settings = current.settings | {name: value}
     kept = {key: setting for key, setting in settings.items() if setting is not None}
-    connection.execute(update(buckets).where(buckets.c.name == bucket).values(settings=_json(kept)))
+    connection.execute(
+        "UPDATE s3_buckets SET settings = :settings WHERE name = :name", {"name": bucket, "settings": _json(kept)}
+    )
 
 
 def delete_bucket(connection: Connection, bucket: str) -> list[str]:
     """Take away an empty bucket and its unfinished uploads. Raises BucketNotEmpty."""
-    if connection.execute(select(literal_column("1")).where(objects.c.bucket == bucket).limit(1)).first():
+    if connection.execute("SELECT 1 FROM s3_objects WHERE bucket = :bucket LIMIT 1", {"bucket": bucket}).fetchone():
         raise S3Error(409, "BucketNotEmpty", "The bucket you tried to delete is not empty", BucketName=bucket)
     garbage = []
-    for upload_id in connection.scalars(select(uploads.c.id).where(uploads.c.bucket == bucket)).all():
+    for (upload_id,) in connection.execute("SELECT id FROM s3_uploads WHERE bucket = :bucket", {"bucket": bucket}).fetchall():
         garbage += abort_upload(connection, upload_id)
-    connection.execute(delete(buckets).where(buckets.c.name == bucket))
+    connection.execute("DELETE FROM s3_buckets WHERE name = :name", {"name": bucket})
     return garbage
 
 
@@ -87,36 +76,36 @@ def put_object(
     connection: Connection, new: StoredObject, new_pieces: Sequence[Piece] = (), wanted: conditions.ForWriting = conditions.ANY
 ) -> list[str]:
     """Publish an object in place of the one with its key, if `wanted` holds for that one."""
-    place = {"b_bucket": new.bucket, "b_key": new.key.encode()}
-    etag, holder = _current(connection, new.bucket, place)
+    values = _values(new)
+    etag, holder = _current(connection, new.bucket, values)
     wanted.check(new.key, etag)
-    statement = _INSERT_OBJECT if etag is None else _UPDATE_OBJECT
-    statement.rows(connection, _values(new) | place)
+    connection.execute(_INSERT_OBJECT if etag is None else _UPDATE_OBJECT, values)
     _insert_pieces(connection, new.holder, new_pieces)
     return _take_pieces(connection, holder)
 
 
 def delete_object(connection: Connection, bucket: str, key: str, wanted: conditions.ForWriting = conditions.ANY) -> list[str]:
     """Take an object away; a missing one is fine, unless `wanted` says otherwise."""
-    place = {"b_bucket": bucket, "b_key": key.encode()}
+    place = {"bucket": bucket, "key": key.encode()}
     etag, holder = _current(connection, bucket, place)
     wanted.check(key, etag)
     if etag is None:
         return []
-    _DELETE_OBJECT.rows(connection, place)
+    connection.execute("DELETE FROM s3_objects WHERE bucket = :bucket AND key = :key", place)
     return _take_pieces(connection, holder)
 
 
 def set_tags(connection: Connection, bucket: str, key: str, tags: dict[str, str]) -> None:
     """Replace an object's tags. Raises NoSuchKey."""
-    values = {"b_bucket": bucket, "b_key": key.encode(), "tags": _tags(tags)}
-    if connection.execute(_SET_TAGS, values).rowcount == 0:
+    values = {"bucket": bucket, "key": key.encode(), "tags": _tags(tags)}
+    statement = "UPDATE s3_objects SET tags = :tags WHERE bucket = :bucket AND key = :key"
+    if connection.execute(statement, values).rowcount == 0:
         raise no_such_key(key)
 
 
 def create_upload(connection: Connection, upload: Upload) -> None:
     connection.execute(
-        insert(uploads),
+        _INSERT_UPLOAD,
         {
             "id": upload.id,
             "bucket": upload.bucket,
@@ -132,10 +121,10 @@ def create_upload(connection: Connection, upload: Upload) -> None:
 def put_part(connection: Connection, upload_id: str, part: Piece) -> list[str]:
     """Add a part, in place of the one with its number. Raises NoSuchUpload when the upload ended meanwhile."""
     _require_upload(connection, upload_id)
-    place = {"b_holder": upload_id, "b_number": part.number}
-    replaced = list(connection.scalars(select(pieces.c.blob).where(_ONE_PIECE), place))
-    if replaced:
-        connection.execute(delete(pieces).where(_ONE_PIECE), place)
+    place = {"holder": upload_id, "number": part.number}
+    rows = connection.execute("SELECT blob FROM s3_pieces WHERE holder = :holder AND number = :number", place)
+    replaced = [blob for (blob,) in rows]
+    connection.execute("DELETE FROM s3_pieces WHERE holder = :holder AND number = :number", place)
     _insert_pieces(connection, upload_id, [part])
     return replaced
 
@@ -143,7 +132,7 @@ def put_part(connection: Connection, upload_id: str, part: Piece) -> list[str]:
 def abort_upload(connection: Connection, upload_id: str) -> list[str]:
     """Take away an upload and its parts. Raises NoSuchUpload."""
     _require_upload(connection, upload_id)
-    connection.execute(delete(uploads).where(uploads.c.id == upload_id))
+    connection.execute("DELETE FROM s3_uploads WHERE id = :id", {"id": upload_id})
     return _take_pieces(connection, upload_id)
 
 
@@ -155,21 +144,21 @@ def complete_upload(
     Raises NoSuchUpload, or InvalidPart when a part was replaced after it was looked up.
     """
     _require_upload(connection, upload_id)
-    present = set(connection.scalars(_BLOBS, {"b_holder": upload_id}))
+    present = set(_blobs(connection, upload_id))
     if any(part.blob not in present for part in parts):
         raise S3Error(400, "InvalidPart", "One or more of the specified parts could not be found.", UploadId=upload_id)
     garbage = put_object(connection, new, wanted=wanted)
     moves = [
-        {"b_holder": upload_id, "b_number": part.number, "to_holder": new.holder, "to_number": number}
+        {"holder": upload_id, "number": part.number, "to_holder": new.holder, "to_number": number}
         for number, part in enumerate(parts, start=1)
     ]
-    connection.execute(_MOVE_PIECE, moves)
+    connection.executemany(_MOVE_PIECE, moves)
     return garbage + abort_upload(connection, upload_id)
 
 
 def _current(connection: Connection, bucket: str, place: dict[str, Any]) -> tuple[str | None, str | None]:
     """ETag and holder of what is there now, None when nothing is. Raises NoSuchBucket."""
-    row = _CURRENT.first(connection, place)
+    row = connection.execute(_CURRENT, place).fetchone()
     if row is None:
         raise no_such_bucket(bucket)
     etag, holder = row
@@ -177,7 +166,7 @@ def _current(connection: Connection, bucket: str, place: dict[str, Any]) -> tupl
 
 
 def _require_upload(connection: Connection, upload_id: str) -> None:
-    if connection.execute(SELECT_UPLOAD, {"id": upload_id}).first() is None:
+    if find_upload(connection, upload_id) is None:
         raise no_such_upload(upload_id)
 
 
@@ -195,16 +184,19 @@ def _insert_pieces(connection: Connection, holder: str, new: Iterable[Piece]) ->
         }
         for piece in new
     ]
-    if rows:
-        connection.execute(insert(pieces), rows)
+    connection.executemany(_INSERT_PIECE, rows)
 
 
 def _take_pieces(connection: Connection, holder: str | None) -> list[str]:
     if not holder:
         return []
-    blobs = list(connection.scalars(_BLOBS, {"b_holder": holder}))
-    connection.execute(_DELETE_PIECES, {"b_holder": holder})
+    blobs = _blobs(connection, holder)
+    connection.execute("DELETE FROM s3_pieces WHERE holder = :holder", {"holder": holder})
     return blobs
+
+
+def _blobs(connection: Connection, holder: str) -> list[str]:
+    return [blob for (blob,) in connection.execute("SELECT blob FROM s3_pieces WHERE holder = :holder", {"holder": holder})]
 
 
 def _values(stored: StoredObject) -> dict[str, Any]:

@@ -17,13 +17,12 @@ from typing import Any
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from sqlalchemy import Connection, insert, select
 
 from clary.core.identifiers import Scope, arn
 from clary.core.service import Context
 from clary.services.s3.errors import S3Error, access_denied, invalid_argument, invalid_request, not_implemented
-from clary.services.s3.index import Bucket, keys
-from clary.storage.resources import ResourceStore
+from clary.services.s3.index import Bucket
+from clary.storage.resources import Connection, ResourceStore
 
 S3_KEY = "AES256"
 KMS = "aws:kms"
@@ -148,19 +147,26 @@ class Keys:
         return self._wrappers[name]
 
     async def _material(self, account: str, key_id: str) -> bytes:
-        wanted = select(keys.c.material).where(keys.c.account == account, keys.c.id == key_id)
+        name = {"account": account, "id": key_id}
         with self._store.reading() as connection:
-            if found := connection.scalar(wanted):
+            if found := _find_material(connection, name):
                 return found
+        return await self._store.write(lambda transaction: _make_material(transaction.connection, name))
 
-        def make(connection: Connection) -> bytes:
-            if found := connection.scalar(wanted):
-                return found
-            material = os.urandom(32)
-            connection.execute(insert(keys), {"account": account, "id": key_id, "material": material})
-            return material
 
-        return await self._store.write(lambda transaction: make(transaction.connection))
+def _find_material(connection: Connection, name: dict[str, str]) -> bytes | None:
+    statement = "SELECT material FROM s3_encryption_keys WHERE account = :account AND id = :id"
+    row = connection.execute(statement, name).fetchone()
+    return row[0] if row else None
+
+
+def _make_material(connection: Connection, name: dict[str, str]) -> bytes:
+    if found := _find_material(connection, name):
+        return found
+    material = os.urandom(32)
+    statement = "INSERT INTO s3_encryption_keys (account, id, material) VALUES (:account, :id, :material)"
+    connection.execute(statement, name | {"material": material})
+    return material
 
 
 def _key_arn(key_id: str, scope: Scope) -> str:

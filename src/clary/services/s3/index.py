@@ -11,67 +11,61 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
-from sqlalchemy import Column, Index, Integer, LargeBinary, PrimaryKeyConstraint, String, Table, Text, bindparam, select
 
-from clary.storage.resources import Prepared, ResourceStore, metadata
+from clary.storage.resources import Connection, ResourceStore
 
-buckets = Table(
-    "s3_buckets",
-    metadata,
-    Column("name", String(255), primary_key=True),
-    Column("account", String(12), nullable=False, index=True),
-    Column("region", String(32), nullable=False),
-    Column("created", Integer, nullable=False),
-    Column("folder", Text, nullable=False),
-    Column("settings", Text, nullable=False),
+SCHEMA = (
+    """CREATE TABLE IF NOT EXISTS s3_buckets (
+        name VARCHAR(255) NOT NULL PRIMARY KEY,
+        account VARCHAR(12) NOT NULL,
+        region VARCHAR(32) NOT NULL,
+        created INTEGER NOT NULL,
+        folder TEXT NOT NULL,
+        settings TEXT NOT NULL
+    )""",
+    "CREATE INDEX IF NOT EXISTS ix_s3_buckets_account ON s3_buckets (account)",
+    """CREATE TABLE IF NOT EXISTS s3_objects (
+        bucket VARCHAR(255) NOT NULL,
+        key BLOB NOT NULL,
+        size INTEGER NOT NULL,
+        modified INTEGER NOT NULL,
+        etag VARCHAR(48) NOT NULL,
+        about TEXT NOT NULL,
+        tags TEXT NOT NULL,
+        holder VARCHAR(32) NOT NULL,
+        data_key BLOB,
+        data BLOB,
+        PRIMARY KEY (bucket, key)
+    )""",
+    """CREATE TABLE IF NOT EXISTS s3_uploads (
+        id VARCHAR(32) NOT NULL PRIMARY KEY,
+        bucket VARCHAR(255) NOT NULL,
+        key BLOB NOT NULL,
+        initiated INTEGER NOT NULL,
+        initiator TEXT NOT NULL,
+        about TEXT NOT NULL,
+        tags TEXT NOT NULL
+    )""",
+    "CREATE INDEX IF NOT EXISTS s3_uploads_by_key ON s3_uploads (bucket, key, id)",
+    """CREATE TABLE IF NOT EXISTS s3_pieces (
+        holder VARCHAR(32) NOT NULL,
+        number INTEGER NOT NULL,
+        blob VARCHAR(32) NOT NULL,
+        size INTEGER NOT NULL,
+        data_key BLOB NOT NULL,
+        modified INTEGER NOT NULL,
+        etag VARCHAR(32) NOT NULL,
+        checksum VARCHAR(128) NOT NULL,
+        PRIMARY KEY (holder, number)
+    )""",
+    "CREATE INDEX IF NOT EXISTS ix_s3_pieces_blob ON s3_pieces (blob)",
+    """CREATE TABLE IF NOT EXISTS s3_encryption_keys (
+        account VARCHAR(12) NOT NULL,
+        id VARCHAR(512) NOT NULL,
+        material BLOB NOT NULL,
+        PRIMARY KEY (account, id)
+    )""",
 )
-objects = Table(
-    "s3_objects",
-    metadata,
-    Column("bucket", String(255), nullable=False),
-    Column("key", LargeBinary(1024), nullable=False),
-    Column("size", Integer, nullable=False),
-    Column("modified", Integer, nullable=False),
-    Column("etag", String(48), nullable=False),
-    Column("about", Text, nullable=False),
-    Column("tags", Text, nullable=False),
-    Column("holder", String(32), nullable=False),
-    Column("data_key", LargeBinary, nullable=True),
-    Column("data", LargeBinary, nullable=True),
-    PrimaryKeyConstraint("bucket", "key"),
-)
-uploads = Table(
-    "s3_uploads",
-    metadata,
-    Column("id", String(32), primary_key=True),
-    Column("bucket", String(255), nullable=False),
-    Column("key", LargeBinary(1024), nullable=False),
-    Column("initiated", Integer, nullable=False),
-    Column("initiator", Text, nullable=False),
-    Column("about", Text, nullable=False),
-    Column("tags", Text, nullable=False),
-    Index("s3_uploads_by_key", "bucket", "key", "id"),
-)
-pieces = Table(
-    "s3_pieces",
-    metadata,
-    Column("holder", String(32), primary_key=True),
-    Column("number", Integer, primary_key=True),
-    Column("blob", String(32), nullable=False, index=True),
-    Column("size", Integer, nullable=False),
-    Column("data_key", LargeBinary, nullable=False),
-    Column("modified", Integer, nullable=False),
-    Column("etag", String(32), nullable=False),
-    Column("checksum", String(128), nullable=False),
-)
-keys = Table(
-    "s3_encryption_keys",
-    metadata,
-    Column("account", String(12), primary_key=True),
-    Column("id", String(512), primary_key=True),
-    Column("material", LargeBinary(32), nullable=False),
-)
-TABLES = (buckets, objects, uploads, pieces, keys)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,28 +129,19 @@ class Upload:
     tags: dict[str, str]
 
 
-PIECE_COLUMNS = (
-    pieces.c.number,
-    pieces.c.blob,
-    pieces.c.size,
-    pieces.c.data_key,
-    pieces.c.modified,
-    pieces.c.etag,
-    pieces.c.checksum,
-)
-_LISTED = (objects.c.bucket, objects.c.key, objects.c.size, objects.c.modified, objects.c.etag, objects.c.about, objects.c.tags)
-SELECT_BUCKET = Prepared(select(buckets).where(buckets.c.name == bindparam("name")))
-_SELECT_OBJECT = Prepared(select(objects).where(objects.c.bucket == bindparam("bucket"), objects.c.key == bindparam("key")))
-SELECT_UPLOAD = select(uploads).where(uploads.c.id == bindparam("id"))
-SELECT_PIECES = select(*PIECE_COLUMNS).where(pieces.c.holder == bindparam("holder")).order_by(pieces.c.number)
-_SCAN = (
-    select(*_LISTED)
-    .where(objects.c.bucket == bindparam("bucket"), objects.c.key >= bindparam("start"), objects.c.key < bindparam("end"))
-    .order_by(objects.c.key)
-    .limit(bindparam("limit"))
-)
-_OWNED = select(buckets).where(buckets.c.account == bindparam("account")).order_by(buckets.c.name)
-_UPLOADS = select(uploads).where(uploads.c.bucket == bindparam("bucket")).order_by(uploads.c.key, uploads.c.id)
+_BUCKET_COLUMNS = "name, account, region, created, folder, settings"
+_LISTED_COLUMNS = "bucket, key, size, modified, etag, about, tags"
+_UPLOAD_COLUMNS = "id, bucket, key, initiated, initiator, about, tags"
+_BUCKET = f"SELECT {_BUCKET_COLUMNS} FROM s3_buckets WHERE name = :name"
+_OWNED = f"SELECT {_BUCKET_COLUMNS} FROM s3_buckets WHERE account = :account ORDER BY name"
+_OBJECT = f"SELECT {_LISTED_COLUMNS}, holder, data_key, data FROM s3_objects WHERE bucket = :bucket AND key = :key"
+_SCAN = f"""SELECT {_LISTED_COLUMNS} FROM s3_objects
+    WHERE bucket = :bucket AND key >= :start AND key < :end ORDER BY key LIMIT :limit"""
+_PIECES = """SELECT number, blob, size, data_key, modified, etag, checksum FROM s3_pieces
+    WHERE holder = :holder ORDER BY number"""
+_UPLOAD = f"SELECT {_UPLOAD_COLUMNS} FROM s3_uploads WHERE id = :id"
+_UPLOADS = f"SELECT {_UPLOAD_COLUMNS} FROM s3_uploads WHERE bucket = :bucket ORDER BY key, id"
+_LOOKED_UP_AT_ONCE = 500
 
 
 class ObjectIndex:
@@ -167,8 +152,7 @@ class ObjectIndex:
 
     def bucket(self, name: str) -> Bucket | None:
         with self._store.reading() as connection:
-            row = SELECT_BUCKET.first(connection, {"name": name})
-        return to_bucket(row) if row else None
+            return find_bucket(connection, name)
 
     def buckets_of(self, account: str) -> list[Bucket]:
         with self._store.reading() as connection:
@@ -176,7 +160,7 @@ class ObjectIndex:
 
     def object(self, bucket: str, key: str) -> StoredObject | None:
         with self._store.reading() as connection:
-            row = _SELECT_OBJECT.first(connection, {"bucket": bucket, "key": key.encode()})
+            row = connection.execute(_OBJECT, {"bucket": bucket, "key": key.encode()}).fetchone()
         return to_object(row) if row else None
 
     def scan(self, bucket: str, start: bytes, end: bytes, limit: int) -> list[StoredObject]:
@@ -187,12 +171,11 @@ class ObjectIndex:
 
     def pieces(self, holder: str) -> list[Piece]:
         with self._store.reading() as connection:
-            return [Piece(*row) for row in connection.execute(SELECT_PIECES, {"holder": holder})]
+            return [Piece(*row) for row in connection.execute(_PIECES, {"holder": holder})]
 
     def upload(self, upload_id: str) -> Upload | None:
         with self._store.reading() as connection:
-            row = connection.execute(SELECT_UPLOAD, {"id": upload_id}).first()
-        return to_upload(row) if row else None
+            return find_upload(connection, upload_id)
 
     def uploads(self, bucket: str) -> list[Upload]:
         """All uploads in progress, by key and then id."""
@@ -201,12 +184,25 @@ class ObjectIndex:
 
     def known_blobs(self, blob_ids: list[str]) -> set[str]:
         """Those of `blob_ids` that a piece refers to."""
+        found: set[str] = set()
         with self._store.reading() as connection:
-            found: set[str] = set()
-            for start in range(0, len(blob_ids), 500):
-                some = blob_ids[start : start + 500]
-                found.update(connection.scalars(select(pieces.c.blob).where(pieces.c.blob.in_(some))))
-            return found
+            for start in range(0, len(blob_ids), _LOOKED_UP_AT_ONCE):
+                some = blob_ids[start : start + _LOOKED_UP_AT_ONCE]
+                names = {f"blob_{number}": blob for number, blob in enumerate(some)}
+                wanted = ", ".join(f":{name}" for name in names)
+                rows = connection.execute(f"SELECT blob FROM s3_pieces WHERE blob IN ({wanted})", names)
+                found.update(blob for (blob,) in rows)
+        return found
+
+
+def find_bucket(connection: Connection, name: str) -> Bucket | None:
+    row = connection.execute(_BUCKET, {"name": name}).fetchone()
+    return to_bucket(row) if row else None
+
+
+def find_upload(connection: Connection, upload_id: str) -> Upload | None:
+    row = connection.execute(_UPLOAD, {"id": upload_id}).fetchone()
+    return to_upload(row) if row else None
 
 
 def to_bucket(row: Any) -> Bucket:
@@ -221,5 +217,5 @@ def to_object(row: Any) -> StoredObject:
 
 
 def to_upload(row: Any) -> Upload:
-    tags = orjson.loads(row.tags) if row.tags else {}
-    return Upload(row.id, row.bucket, row.key.decode(), row.initiated, row.initiator, orjson.loads(row.about), tags)
+    id_, bucket, key, initiated, initiator, about, tags = row
+    return Upload(id_, bucket, key.decode(), initiated, initiator, orjson.loads(about), orjson.loads(tags) if tags else {})

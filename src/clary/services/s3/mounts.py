@@ -15,7 +15,7 @@ from typing import Any
 from clary.core.service import Platform
 from clary.services.s3 import buckets, changes
 from clary.services.s3.errors import S3Error, invalid_argument
-from clary.services.s3.index import TABLES, Bucket, StoredObject
+from clary.services.s3.index import SCHEMA, Bucket, StoredObject
 
 
 async def mount(platform: Platform, name: str, folder: str, account: str, region: str) -> dict[str, Any]:
@@ -27,7 +27,7 @@ async def mount(platform: Platform, name: str, folder: str, account: str, region
     directory = Path(folder).expanduser()
     if not directory.is_absolute() or not directory.is_dir():
         raise invalid_argument(f"{folder} is not the absolute path of a directory", "Directory", folder)
-    platform.resources.declare(*TABLES)  # this may be the first that S3 hears
+    platform.resources.declare(*SCHEMA)  # this may be the first that S3 hears
     bucket = Bucket(name, account, region, int(platform.clock.now()), folder=str(directory.resolve()))
     existing = await platform.resources.write(lambda tx: changes.create_bucket(tx.connection, bucket))
     if existing is not None and (existing.account, existing.folder) != (bucket.account, bucket.folder):

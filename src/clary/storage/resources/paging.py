@@ -11,48 +11,52 @@ import binascii
 from typing import Any
 
 import orjson
-from sqlalchemy import Select, func, select, tuple_
 
 from clary.core.errors import ValidationException
 from clary.core.identifiers import Scope
-from clary.storage.resources.tables import Resource, has_prefix, resources
+from clary.storage.resources.tables import COLUMNS, HOME, WITH_PREFIX, Resource, home, prefix
 
-_columns = resources.c
-SORT_COLUMNS = {
-    "Name": _columns.name,
-    "CreationTime": _columns.created,
-    "LastModifiedTime": _columns.modified,
-    "Status": _columns.status,
+SORT_COLUMNS = {"Name": "name", "CreationTime": "created", "LastModifiedTime": "modified", "Status": "status"}
+_FILTERS = {
+    "name_contains": "lower(name) LIKE :name_contains ESCAPE '/'",
+    "name_prefix": WITH_PREFIX,
+    "status": "status = :status",
+    "created_after": "created > :created_after",
+    "created_before": "created < :created_before",
+    "modified_after": "modified > :modified_after",
+    "modified_before": "modified < :modified_before",
 }
 
 
-def query(kind: str, scope: Scope, *, sort_by: str, descending: bool, limit: int, token: str | None, **filters: Any) -> Select:
-    """The rows of a page and one more, which tells whether there is another page."""
-    statement = select(resources).where(
-        _columns.kind == kind, _columns.account == scope.account, _columns.region == scope.region, *_conditions(filters)
-    )
-    column = SORT_COLUMNS[sort_by]
-    position = tuple_(column, _columns.name)
+def query(
+    kind: str, scope: Scope, *, sort_by: str, descending: bool, limit: int, token: str | None, **filters: Any
+) -> tuple[str, dict[str, Any]]:
+    """The statement that finds the rows of a page and one more, which tells whether there is another, and its parameters."""
+    wanted = {name: value for name, value in filters.items() if value is not None}
+    conditions = [HOME, *(_FILTERS[name] for name in wanted)]
+    values = home(kind, scope) | _parameters(wanted) | {"limit": limit + 1}
+    column, order = SORT_COLUMNS[sort_by], "DESC" if descending else "ASC"
     if token is not None:
-        after = tuple_(*_read_token(token, sort_by))
-        statement = statement.where(position < after if descending else position > after)
-    order = (column.desc(), _columns.name.desc()) if descending else (column, _columns.name)
-    return statement.order_by(*order).limit(limit + 1)
+        conditions.append(f"({column}, name) {'<' if descending else '>'} (:after, :after_name)")
+        values["after"], values["after_name"] = _read_token(token, sort_by)
+    where = " AND ".join(conditions)
+    return f"SELECT {COLUMNS} FROM resources WHERE {where} ORDER BY {column} {order}, name {order} LIMIT :limit", values
 
 
-def _conditions(filters: dict[str, Any]) -> list[Any]:
-    """SQL of the filters that are set."""
-    name = _columns.name
-    made = {
-        "name_contains": lambda text: func.lower(name).contains(text.lower(), autoescape=True),
-        "name_prefix": has_prefix,
-        "status": lambda status: _columns.status == status,
-        "created_after": lambda time: _columns.created > time,
-        "created_before": lambda time: _columns.created < time,
-        "modified_after": lambda time: _columns.modified > time,
-        "modified_before": lambda time: _columns.modified < time,
-    }
-    return [made[filter_](value) for filter_, value in filters.items() if value is not None]
+def _parameters(filters: dict[str, Any]) -> dict[str, Any]:
+    values = dict(filters)
+    if "name_prefix" in filters:
+        values |= prefix(filters["name_prefix"])
+    if "name_contains" in filters:
+        values["name_contains"] = f"%{_literal(filters['name_contains'].lower())}%"
+    return values
+
+
+def _literal(text: str) -> str:
+    """`text` as a pattern of LIKE that stands for itself."""
+    for character in "/%_":
+        text = text.replace(character, f"/{character}")
+    return text
 
 
 def token_after(resource: Resource, sort_by: str) -> str:

@@ -1,46 +1,53 @@
-"""The tables of the resource store, and the value a row becomes. Plain SQL types, so that another engine can hold them."""
+"""The tables of the resource store, and the value a row becomes.
+
+The SQL of this house is what SQLite and PostgreSQL have in common, with named parameters (`:name`): another engine needs
+another driver, not other statements. It goes to the driver as it is: a layer that builds statements from expressions took
+more time per statement than SQLite takes to answer, and half of the server's start.
+"""
 
 from __future__ import annotations
 
+import sqlite3
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeAlias
 
 import orjson
-from sqlalchemy import Column, ColumnElement, Float, Index, Integer, MetaData, String, Table, Text
 
 from clary.core.identifiers import Scope
 
-metadata = MetaData()
-"""Every table of the database. A service declares its own tables here and names them to `ResourceStore.declare`."""
+Connection: TypeAlias = sqlite3.Connection
 
-resources = Table(
-    "resources",
-    metadata,
-    Column("kind", String(64), primary_key=True),
-    Column("account", String(12), primary_key=True),
-    Column("region", String(32), primary_key=True),
-    Column("name", String(1024), primary_key=True),
-    Column("arn", String(2048), nullable=False, index=True),
-    Column("status", String(64), nullable=False),
-    Column("created", Float(53), nullable=False),
-    Column("modified", Float(53), nullable=False),
-    Column("document", Text, nullable=False),
-    Column("state", Text, nullable=False),
-    Index("resources_by_status", "kind", "status"),
-    Index("resources_by_creation", "kind", "account", "region", "created", "name"),
-    Index("resources_by_modification", "kind", "account", "region", "modified", "name"),
+SCHEMA = (
+    """CREATE TABLE IF NOT EXISTS resources (
+        kind VARCHAR(64) NOT NULL,
+        account VARCHAR(12) NOT NULL,
+        region VARCHAR(32) NOT NULL,
+        name VARCHAR(1024) NOT NULL,
+        arn VARCHAR(2048) NOT NULL,
+        status VARCHAR(64) NOT NULL,
+        created FLOAT NOT NULL,
+        modified FLOAT NOT NULL,
+        document TEXT NOT NULL,
+        state TEXT NOT NULL,
+        PRIMARY KEY (kind, account, region, name)
+    )""",
+    "CREATE INDEX IF NOT EXISTS ix_resources_arn ON resources (arn)",
+    "CREATE INDEX IF NOT EXISTS resources_by_status ON resources (kind, status)",
+    "CREATE INDEX IF NOT EXISTS resources_by_creation ON resources (kind, account, region, created, name)",
+    "CREATE INDEX IF NOT EXISTS resources_by_modification ON resources (kind, account, region, modified, name)",
+    """CREATE TABLE IF NOT EXISTS tags (
+        arn VARCHAR(2048) NOT NULL,
+        key VARCHAR(128) NOT NULL,
+        value VARCHAR(256) NOT NULL,
+        PRIMARY KEY (arn, key)
+    )""",
+    "CREATE TABLE IF NOT EXISTS format (version INTEGER NOT NULL PRIMARY KEY)",
 )
-
-tags = Table(
-    "tags",
-    metadata,
-    Column("arn", String(2048), primary_key=True),
-    Column("key", String(128), primary_key=True),
-    Column("value", String(256), nullable=False),
-)
-
-format_version = Table("format", metadata, Column("version", Integer, primary_key=True))
+COLUMNS = "kind, account, region, name, arn, status, created, modified, document, state"
+HOME = "kind = :kind AND account = :account AND region = :region"
+WITH_PREFIX = "name >= :prefix AND name < :beyond"
+"""Names that begin with `prefix`, as a range, which the primary key's index answers; see `prefix`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,14 +87,19 @@ def from_row(row: Any) -> Resource:
     return Resource(kind, scope, name, arn, status, created, modified, orjson.loads(document), orjson.loads(state))
 
 
-def key(kind: str, scope: Scope, name: str) -> dict[str, str]:
+def home(kind: str, scope: Scope) -> dict[str, Any]:
+    """The parameters of `HOME`."""
+    return {"kind": kind, "account": scope.account, "region": scope.region}
+
+
+def key(kind: str, scope: Scope, name: str) -> dict[str, Any]:
     """The primary key of a resource, by column."""
     return {"kind": kind, "account": scope.account, "region": scope.region, "name": name}
 
 
-def has_prefix(prefix: str) -> ColumnElement[bool]:
-    """Names that begin with `prefix`, as a range, which the primary key's index answers."""
-    return (resources.c.name >= prefix) & (resources.c.name < prefix + "\U0010ffff")
+def prefix(text: str) -> dict[str, str]:
+    """The parameters of `WITH_PREFIX`."""
+    return {"prefix": text, "beyond": text + "\U0010ffff"}
 
 
 def to_json(document: dict[str, Any]) -> str:
@@ -99,3 +111,8 @@ def _timestamp(value: Any) -> float:
     if isinstance(value, datetime):
         return value.timestamp()
     raise TypeError(f"{type(value).__name__} does not belong in a resource's document")
+
+
+def table_names(connection: Connection) -> list[str]:
+    """Every table, of the store and of services."""
+    return [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")]

@@ -6,24 +6,40 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, insert, select, update
-
 from clary.core.identifiers import Scope
-from clary.storage.resources.tables import Duplicate, Missing, Resource, from_row, has_prefix, key, resources, tags, to_json
-
-_columns = resources.c
-_ONE = (
-    (_columns.kind == bindparam("b_kind"))
-    & (_columns.account == bindparam("b_account"))
-    & (_columns.region == bindparam("b_region"))
-    & (_columns.name == bindparam("b_name"))
+from clary.storage.resources.tables import (
+    COLUMNS,
+    HOME,
+    WITH_PREFIX,
+    Connection,
+    Duplicate,
+    Missing,
+    Resource,
+    from_row,
+    home,
+    key,
+    prefix,
+    to_json,
 )
-SELECT_ONE = select(resources).where(_ONE)
-_DELETE_ONE = delete(resources).where(_ONE)
-_UPDATE_ONE = update(resources).where(_ONE)
-_DELETE_TAG = delete(tags).where(tags.c.arn == bindparam("b_arn"), tags.c.key == bindparam("b_key"))
-_DELETE_TAGS = delete(tags).where(tags.c.arn == bindparam("b_arn"))
-SELECT_TAGS = select(tags.c.key, tags.c.value).where(tags.c.arn == bindparam("b_arn")).order_by(tags.c.key)
+
+_THIS = f"{HOME} AND name = :name"
+_SELECT_ONE = f"SELECT {COLUMNS} FROM resources WHERE {_THIS}"
+_SELECT_NAMED = f"SELECT {COLUMNS} FROM resources WHERE {HOME} AND {WITH_PREFIX} ORDER BY name"
+_SELECT_TAGS = "SELECT key, value FROM tags WHERE arn = :arn ORDER BY key"
+_INSERT = f"""INSERT INTO resources ({COLUMNS})
+    VALUES (:kind, :account, :region, :name, :arn, :status, :created, :modified, :document, :state)"""
+_UPDATE = f"""UPDATE resources SET modified = :modified, status = COALESCE(:status, status),
+    document = COALESCE(:document, document), state = COALESCE(:state, state) WHERE {_THIS}"""
+_INSERT_TAG = "INSERT INTO tags (arn, key, value) VALUES (:arn, :key, :value)"
+
+
+def select_one(connection: Connection, kind: str, scope: Scope, name: str) -> Resource | None:
+    row = connection.execute(_SELECT_ONE, key(kind, scope, name)).fetchone()
+    return from_row(row) if row else None
+
+
+def select_tags(connection: Connection, arn: str) -> dict[str, str]:
+    return dict(connection.execute(_SELECT_TAGS, {"arn": arn}).fetchall())
 
 
 class Transaction:
@@ -34,15 +50,11 @@ class Transaction:
         self.topics: list[str] = []
 
     def get(self, kind: str, scope: Scope, name: str) -> Resource | None:
-        row = self.connection.execute(SELECT_ONE, bound_key(kind, scope, name)).first()
-        return from_row(row) if row else None
+        return select_one(self.connection, kind, scope, name)
 
-    def named(self, kind: str, scope: Scope, prefix: str) -> list[Resource]:
-        """The resources whose names begin with `prefix`."""
-        statement = select(resources).where(
-            _columns.kind == kind, _columns.account == scope.account, _columns.region == scope.region, has_prefix(prefix)
-        )
-        return [from_row(row) for row in self.connection.execute(statement)]
+    def named(self, kind: str, scope: Scope, start: str) -> list[Resource]:
+        """The resources whose names begin with `start`, by name."""
+        return [from_row(row) for row in self.connection.execute(_SELECT_NAMED, home(kind, scope) | prefix(start))]
 
     def insert(
         self,
@@ -61,11 +73,11 @@ class Transaction:
         if existing := self.get(kind, scope, name):
             raise Duplicate(existing)
         values = key(kind, scope, name) | {"arn": arn, "status": status, "created": created, "modified": created}
-        texts = {"document": to_json(document), "state": to_json(state or {})}
-        self.connection.execute(insert(resources), values | texts)
+        values |= {"document": to_json(document), "state": to_json(state or {})}
+        self.connection.execute(_INSERT, values)
         if tags:
             self.set_tags(arn, tags)
-        return from_row((*values.values(), *texts.values()))
+        return from_row(values.values())
 
     def update(
         self,
@@ -80,11 +92,9 @@ class Transaction:
         current = self.get(resource.kind, resource.scope, resource.name)
         if current is None:
             raise Missing(f"{resource.kind} {resource.name!r} is gone")
-        values: dict[str, Any] = {"modified": modified}
-        values |= {} if status is None else {"status": status}
-        values |= {} if document is None else {"document": to_json(document)}
-        values |= {} if state is None else {"state": to_json(state)}
-        self.connection.execute(_UPDATE_ONE, bound_key(resource.kind, resource.scope, resource.name) | values)
+        values = key(resource.kind, resource.scope, resource.name) | {"modified": modified, "status": status}
+        texts = {"document": _to_json(document), "state": _to_json(state)}
+        self.connection.execute(_UPDATE, values | texts)
         return replace(
             current,
             modified=modified,
@@ -95,29 +105,25 @@ class Transaction:
 
     def delete(self, resource: Resource) -> None:
         """Remove the resource and its tags; nothing happens when it is gone already."""
-        self.connection.execute(_DELETE_ONE, bound_key(resource.kind, resource.scope, resource.name))
-        self.connection.execute(_DELETE_TAGS, {"b_arn": resource.arn})
+        self.connection.execute(f"DELETE FROM resources WHERE {_THIS}", key(resource.kind, resource.scope, resource.name))
+        self.connection.execute("DELETE FROM tags WHERE arn = :arn", {"arn": resource.arn})
 
     def tags(self, arn: str) -> dict[str, str]:
-        return {row.key: row.value for row in self.connection.execute(SELECT_TAGS, {"b_arn": arn})}
+        return select_tags(self.connection, arn)
 
     def set_tags(self, arn: str, values: Mapping[str, str]) -> None:
         """Add tags; a key that is there gets the new value."""
         self.remove_tags(arn, values)
-        if values:
-            rows = [{"arn": arn, "key": name, "value": value} for name, value in values.items()]
-            self.connection.execute(insert(tags), rows)
+        self.connection.executemany(_INSERT_TAG, [{"arn": arn, "key": name, "value": value} for name, value in values.items()])
 
     def remove_tags(self, arn: str, keys: Iterable[str]) -> None:
-        rows = [{"b_arn": arn, "b_key": name} for name in keys]
-        if rows:
-            self.connection.execute(_DELETE_TAG, rows)
+        rows = [{"arn": arn, "key": name} for name in keys]
+        self.connection.executemany("DELETE FROM tags WHERE arn = :arn AND key = :key", rows)
 
     def wake(self, topic: str) -> None:
         """Tell the control loop of `topic` to look again, once this is committed."""
         self.topics.append(topic)
 
 
-def bound_key(kind: str, scope: Scope, name: str) -> dict[str, str]:
-    """The parameters of `SELECT_ONE`."""
-    return {"b_kind": kind, "b_account": scope.account, "b_region": scope.region, "b_name": name}
+def _to_json(document: dict[str, Any] | None) -> str | None:
+    return None if document is None else to_json(document)

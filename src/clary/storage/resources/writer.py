@@ -7,24 +7,19 @@ import sqlite3
 from collections.abc import Callable
 from typing import Any
 
-from sqlalchemy import Connection
-from sqlalchemy.exc import OperationalError
-
 from clary.storage.disk import disk_full
 from clary.storage.group_commit import GroupCommit, Outcome
-from clary.storage.resources.prepared import driver
+from clary.storage.resources.tables import Connection
 from clary.storage.resources.transaction import Transaction
 
 Work = Callable[[Transaction], Any]
 
 
 class Writer:
-    """Owns the write connection. Transactions and savepoints are said to the driver: with SQLAlchemy they cost more than
-    the statements between them."""
+    """Owns the write connection."""
 
     def __init__(self, connection: Connection, wake: Callable[[str], None]):
         self._connection = connection
-        self._driver = driver(connection)
         self._wake = wake
         self._loop: asyncio.AbstractEventLoop | None = None
         self._group: GroupCommit[Work] = GroupCommit("clary-resource-writer", self._commit)
@@ -41,10 +36,10 @@ class Writer:
     def _commit(self, batch: list[Work]) -> list[Outcome]:
         topics: dict[str, None] = {}
         try:
-            self._driver.execute("BEGIN IMMEDIATE")
-            with self._driver:  # commits, or rolls back what failed
+            self._connection.execute("BEGIN IMMEDIATE")
+            with self._connection:  # commits, or rolls back what failed
                 outcomes = [self._attempt(work, topics) for work in batch]
-        except (OperationalError, sqlite3.OperationalError) as error:
+        except sqlite3.OperationalError as error:
             raise _understandable(error) from error
         for topic in topics:
             self._loop.call_soon_threadsafe(self._wake, topic)  # type: ignore[union-attr]
@@ -52,21 +47,20 @@ class Writer:
 
     def _attempt(self, work: Work, topics: dict[str, None]) -> Outcome:
         transaction = Transaction(self._connection)
-        self._driver.execute("SAVEPOINT work")
+        self._connection.execute("SAVEPOINT work")
         try:
             result = work(transaction)
-            self._driver.execute("RELEASE work")
+            self._connection.execute("RELEASE work")
         except Exception as error:
-            if not self._driver.in_transaction:
+            if not self._connection.in_transaction:
                 raise  # a full disk makes SQLite roll back the neighbours' savepoints too
-            self._driver.execute("ROLLBACK TO work")
-            self._driver.execute("RELEASE work")
+            self._connection.execute("ROLLBACK TO work")
+            self._connection.execute("RELEASE work")
             return Outcome(error=_understandable(error))
         topics.update(dict.fromkeys(transaction.topics))
         return Outcome(result)
 
 
 def _understandable(error: Exception) -> Exception:
-    cause = error.orig if isinstance(error, OperationalError) else error
-    full = isinstance(cause, sqlite3.OperationalError) and "disk is full" in str(cause)
+    full = isinstance(error, sqlite3.OperationalError) and "disk is full" in str(error)
     return disk_full() if full else error

@@ -37,22 +37,21 @@ class Crash:
         self.job = f"job-{secrets.token_hex(4)}"
         self.statuses: list[str] = []
 
-    def create(self, trees: int = TREES) -> None:
+    def create(self, trees: int = TREES, hosts: int = 1, checkpoints: bool = False) -> None:
+        source = {"S3DataType": "S3Prefix", "S3Uri": f"s3://{BUCKET}/train/", "S3DataDistributionType": "ShardedByS3Key"}
+        config = {"S3Uri": f"s3://{BUCKET}/checkpoints/{self.job}"}
         self.server.client("sagemaker").create_training_job(
             TrainingJobName=self.job,
             AlgorithmSpecification={"TrainingImage": "sagemaker-xgboost:3.0-5", "TrainingInputMode": "File"},
             RoleArn="arn:aws:iam::000000000000:role/SageMakerRole",
             InputDataConfig=[
-                {
-                    "ChannelName": "train",
-                    "ContentType": "text/csv",
-                    "DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": f"s3://{BUCKET}/train/"}},
-                }
+                {"ChannelName": "train", "ContentType": "text/csv", "DataSource": {"S3DataSource": source}},
             ],
             OutputDataConfig={"S3OutputPath": f"s3://{BUCKET}/out"},
-            ResourceConfig={"InstanceCount": 1, "InstanceType": "ml.m5.large", "VolumeSizeInGB": 1},
+            ResourceConfig={"InstanceCount": hosts, "InstanceType": "ml.m5.large", "VolumeSizeInGB": 1},
             StoppingCondition={"MaxRuntimeInSeconds": 600},
             HyperParameters={"num_round": str(trees), "max_depth": "5", "objective": "binary:logistic", "nthread": "1"},
+            **({"CheckpointConfig": config} if checkpoints else {}),
         )
 
     def describe(self) -> dict[str, Any]:
@@ -74,9 +73,12 @@ class Crash:
 
     @property
     def hosts(self) -> list[Path]:
-        """The directories of all attempts, in order."""
+        """The first host's directories of all attempts, in order."""
+        return self.attempts("algo-1")
+
+    def attempts(self, host: str) -> list[Path]:
         root = self.server.data / "jobs" / "000000000000" / "us-east-1" / "training-job" / self.job
-        return sorted(root.glob("*/algo-1"))
+        return sorted(root.glob(f"*/{host}"))
 
     def lines(self, file: str) -> list[dict[str, Any]]:
         path = self.hosts[-1] / file if self.hosts else Path("/nonexistent")
@@ -92,18 +94,19 @@ class Crash:
     def wait_for_status(self, status: str) -> None:
         until(lambda: any(line["s"] == status for line in self.lines("status.jsonl")))
 
-    def supervisor(self) -> int:
-        return until(lambda: self.hosts and lock.holder(self.hosts[-1]))
+    def supervisor(self, host: str = "algo-1") -> int:
+        return until(lambda: self.attempts(host) and lock.holder(self.attempts(host)[-1]))
 
-    def program(self) -> int:
-        pid = self.supervisor()
+    def program(self, host: str = "algo-1") -> int:
+        pid = self.supervisor(host)
         return int(until(lambda: Path(f"/proc/{pid}/task/{pid}/children").read_text().split())[0])
 
     def rounds(self) -> list[list[int]]:
-        """The boosting rounds that each log stream of the job tells of."""
+        """The boosting rounds that each log stream of the job tells of; only the first of several hosts does."""
         logs = self.server.client("logs")
         streams = logs.describe_log_streams(logGroupName=GROUP, logStreamNamePrefix=f"{self.job}/")["logStreams"]
-        return [rounds_in(self._events(logs, stream["logStreamName"])) for stream in streams]
+        told = [rounds_in(self._events(logs, stream["logStreamName"])) for stream in streams]
+        return [rounds for stream, rounds in zip(streams, told, strict=True) if "/algo-1-" in stream["logStreamName"] or rounds]
 
     def _events(self, logs: Any, stream: str) -> list[str]:
         messages, token = [], {}
@@ -161,7 +164,9 @@ def data_directory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]
     s3.create_bucket(Bucket=BUCKET)
     numbers = random.Random(1)
     rows = (f"{numbers.random() > 0.5:d},{','.join(f'{numbers.random():.4f}' for _ in range(10))}" for _ in range(3000))
-    s3.put_object(Bucket=BUCKET, Key="train/a.csv", Body="\n".join(rows).encode())
+    lines = list(rows)
+    for name, half in (("a", lines[:1500]), ("b", lines[1500:])):
+        s3.put_object(Bucket=BUCKET, Key=f"train/{name}.csv", Body="\n".join(half).encode())
     yield server
     server.kill()
 
@@ -293,3 +298,92 @@ def test_a_supervisor_lost_while_the_server_is_away_is_noticed(crash: Crash) -> 
     crash.server.restart()
     assert crash.end()["TrainingJobStatus"] == "Completed"
     assert len(crash.hosts) == 2
+
+
+# --- two hosts ------------------------------------------------------------------------------------------------------
+
+
+def test_the_server_is_killed_again_and_again_beside_two_hosts(crash: Crash) -> None:
+    crash.create(hosts=2)
+    for line in ("[10]", "[50]", "[90]"):
+        crash.wait_for_line(line)
+        crash.server.kill()
+        crash.server.restart()
+    crash.check_completed_once()
+    assert len(crash.attempts("algo-2")) == 1
+
+
+@pytest.mark.parametrize("delay", [0, 0.01, 0.03, 0.1])
+def test_the_server_is_killed_while_it_starts_two_hosts(crash: Crash, delay: float) -> None:
+    crash.create(hosts=2)
+    time.sleep(delay)
+    crash.server.kill()
+    crash.server.restart()
+    crash.check_completed_once()
+    assert len(crash.attempts("algo-2")) == 1
+
+
+@pytest.mark.parametrize("host", ["algo-1", "algo-2"])
+def test_a_killed_process_of_one_host_fails_the_job_and_ends_the_other(crash: Crash, host: str) -> None:
+    crash.create(trees=100_000, hosts=2)
+    crash.wait_for_line("[5]")
+    programs = crash.program("algo-1"), crash.program("algo-2")
+    os.kill(crash.program(host), signal.SIGKILL)
+    job = crash.end()
+    assert job["TrainingJobStatus"] == "Failed"
+    assert job["FailureReason"].endswith(f"signal 9 (SIGKILL), exit code: 137, host: {host}")
+    assert all(is_gone(program) for program in programs)
+    assert len(crash.hosts) == 1
+
+
+@pytest.mark.parametrize("host", ["algo-1", "algo-2"])
+def test_a_killed_supervisor_of_one_host_costs_all_an_attempt(crash: Crash, host: str) -> None:
+    crash.create(hosts=2)
+    crash.wait_for_line("[5]")
+    programs = crash.program("algo-1"), crash.program("algo-2")
+    os.kill(crash.supervisor(host), signal.SIGKILL)
+    job = crash.end()
+    assert job["TrainingJobStatus"] == "Completed", job.get("FailureReason")
+    assert all(is_gone(program) for program in programs)
+    first, second = crash.rounds()
+    assert first == list(range(len(first)))
+    assert second == list(range(TREES))
+    assert len(crash.attempts("algo-2")) == 2
+
+
+def test_a_host_lost_while_the_server_is_away_is_noticed(crash: Crash) -> None:
+    crash.create(hosts=2)
+    crash.wait_for_line("[5]")
+    crash.server.kill()
+    os.kill(crash.supervisor("algo-2"), signal.SIGKILL)
+    crash.server.restart()
+    assert crash.end()["TrainingJobStatus"] == "Completed"
+    assert [len(crash.attempts(host)) for host in ("algo-1", "algo-2")] == [2, 2]
+
+
+def test_a_stop_request_reaches_both_hosts_through_a_killed_server(crash: Crash) -> None:
+    crash.create(trees=100_000, hosts=2)
+    crash.wait_for_line("[5]")
+    crash.server.client("sagemaker").stop_training_job(TrainingJobName=crash.job)
+    crash.server.kill()
+    crash.server.restart()
+    job = crash.end()
+    assert job["TrainingJobStatus"] == "Stopped", job.get("FailureReason")
+
+
+# --- checkpoints ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("hosts", [1, 2])
+def test_after_a_lost_host_training_goes_on_from_the_checkpoint(crash: Crash, hosts: int) -> None:
+    crash.create(trees=3000, hosts=hosts, checkpoints=True)
+    s3 = crash.server.client("s3")
+    until(lambda: "Contents" in s3.list_objects_v2(Bucket=BUCKET, Prefix=f"checkpoints/{crash.job}/"))
+    crash.server.kill()
+    os.kill(crash.supervisor(f"algo-{hosts}"), signal.SIGKILL)
+    crash.server.restart()
+    job = crash.end()
+    assert job["TrainingJobStatus"] == "Completed", job.get("FailureReason")
+    first, second = crash.rounds()
+    assert 0 < second[0] <= len(first)
+    assert second == list(range(second[0], 3000))

@@ -1,0 +1,65 @@
+"""The parameters of a factorization machine, and its scores (Rendle 2010, "Factorization Machines", equations 1 and 5)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numba import njit
+from scipy.sparse import csr_matrix
+
+from clary.algorithms.recommend.lanes import LANES, add, load, multiply, padded, splat, subtract, total
+
+
+@dataclass(slots=True)
+class Parameters:
+    """bias : (1,), weights : (features,), factors : (features, factors padded to a multiple of 8 with zeros); float32."""
+
+    bias: np.ndarray
+    weights: np.ndarray
+    factors: np.ndarray
+
+    @classmethod
+    def of(cls, bias: float, weights: np.ndarray, factors: np.ndarray) -> Parameters:
+        """From `factors` (features, num_factors) without padding."""
+        wide = np.zeros((len(weights), padded(factors.shape[1])), np.float32)
+        wide[:, : factors.shape[1]] = factors
+        return cls(np.array([bias], np.float32), np.ascontiguousarray(weights, np.float32), wide)
+
+    def scores(self, features: csr_matrix) -> np.ndarray:
+        """(rows,) float32: bias + sum_i w_i x_i + sum_{i<j} <v_i, v_j> x_i x_j."""
+        scores = np.empty(features.shape[0], np.float32)
+        score_rows(*csr_arrays(features), self.bias, self.weights, self.factors, scores)
+        return scores
+
+
+def csr_arrays(features: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Values (float32), columns (int32) and row starts (int64) of a CSR matrix, as the kernels take them."""
+    columns = features.indices if features.indices.dtype == np.int32 else features.indices.astype(np.int32)
+    return np.ascontiguousarray(features.data, np.float32), columns, features.indptr.astype(np.int64)
+
+
+def reference_scores(features: np.ndarray, bias: float, weights: np.ndarray, factors: np.ndarray) -> np.ndarray:
+    """The same as `Parameters.scores` in plain NumPy, of dense `features` (rows, features), in the inputs' precision."""
+    pairs = ((features @ factors) ** 2 - features**2 @ factors**2).sum(axis=1) / 2
+    return bias + features @ weights + pairs
+
+
+@njit("void(f4[::1], i4[::1], i8[::1], f4[::1], f4[::1], f4[:,::1], f4[::1])", cache=True, nogil=True, error_model="numpy")
+def score_rows(values, columns, starts, bias, weights, factors, scores):  # type: ignore[no-untyped-def]
+    """Fill `scores` (rows,) for the CSR rows `values`, `columns`, `starts`."""
+    width = factors.shape[1]
+    for row in range(len(scores)):
+        linear = bias[0]
+        pairs = splat(np.float32(0))
+        for place in range(starts[row], starts[row + 1]):
+            linear += weights[columns[place]] * values[place]
+        for lane in range(0, width, LANES):
+            summed = splat(np.float32(0))
+            for place in range(starts[row], starts[row + 1]):
+                term = multiply(load(factors, columns[place] * width + lane), splat(values[place]))
+                summed = add(summed, term)
+                pairs = subtract(pairs, multiply(term, term))
+            pairs = add(pairs, multiply(summed, summed))
+        scores[row] = linear + np.float32(0.5) * total(pairs)

@@ -1,0 +1,1 @@
+"""Fewer columns for the same rows."""

@@ -75,12 +75,12 @@ class Scatter:
     def arrays(self) -> dict[str, np.ndarray]:
         """The state, for a file or another host."""
         self.flush()
-        return {"rows": np.asarray(self.rows), "mean": self.mean, "matrix": self.matrix}
+        return {"rows": np.array([self.rows]), "mean": self.mean, "matrix": self.matrix}
 
     @classmethod
     def of_arrays(cls, arrays: dict[str, np.ndarray]) -> Scatter:
         scatter = cls(len(arrays["mean"]))
-        scatter._add(int(arrays["rows"]), arrays["mean"], arrays["matrix"])
+        scatter._add(arrays["rows"].item(), arrays["mean"], arrays["matrix"])
         return scatter
 
     def _renew(self, X: np.ndarray) -> None:

@@ -78,13 +78,13 @@ class Sketch:
 
     def arrays(self) -> dict[str, np.ndarray]:
         """The state, for a file or another host."""
-        scalars = {name: np.asarray(getattr(self, name)) for name in ("rows", "square", "epsilon")}
+        scalars = {name: np.array([getattr(self, name)]) for name in ("rows", "square", "epsilon")}
         return scalars | {"test": self.test, "shift": self.shift, "product": self.product, "sums": self.sums}
 
     @classmethod
     def of_arrays(cls, arrays: dict[str, np.ndarray]) -> Sketch:
         sketch = cls(arrays["test"])
-        sketch.rows, sketch.square, sketch.epsilon = int(arrays["rows"]), float(arrays["square"]), float(arrays["epsilon"])
+        sketch.rows, sketch.square, sketch.epsilon = (arrays[name].item() for name in ("rows", "square", "epsilon"))
         sketch.shift, sketch.product, sketch.sums = arrays["shift"], arrays["product"], arrays["sums"]
         return sketch
 
@@ -121,7 +121,7 @@ class Sketch:
 def merge(parts: Sequence[Sketch]) -> Sketch:
     """The sketch of the rows of all `parts`, which must have the same test vectors."""
     rows = sum(part.rows for part in parts)
-    mean = sum(part.rows * part.mean for part in parts) / rows
+    mean = np.average([part.mean for part in parts], axis=0, weights=[part.rows for part in parts])
     whole = Sketch(parts[0].test)
     whole.shift, whole.rows = mean, rows
     for part in parts:

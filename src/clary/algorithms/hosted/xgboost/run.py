@@ -71,6 +71,7 @@ def boost(
         given = xgboost.Booster(model_file=bytearray(start.model)) if start.model else None
         if given is not None:
             settings.pop("base_score", None)  # the given model has its own, and its trees count from there
+            settings["seed"] = settings.get("seed", 0) + given.num_boosted_rounds()  # else it draws the same rows again
         booster = xgboost.train(
             settings,
             watched[0][0],
@@ -104,7 +105,7 @@ def _callbacks(
 
 def _explained(error: xgboost.core.XGBoostError, values: dict[str, Any]) -> Exception:
     """A `CustomerError` with the library's explanation; what it cannot explain is no mistake of the user's."""
-    reason = explanation(error)
+    reason = explanation(error) if "/collective/" not in str(error) else None
     if reason and "base_score must be in (0,1)" in reason and "base_score" not in values:
         return CustomerError("all labels of the train channel are the same; classification needs rows of both classes")
     return CustomerError(f"XGBoost: {reason}") if reason else error

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import xgboost
 from scipy.sparse import issparse
 from xgboost import collective
 from xgboost.tracker import RabitTracker
@@ -19,6 +20,7 @@ from xgboost.tracker import RabitTracker
 from clary.algorithms.hosted import cluster, log
 from clary.algorithms.hosted.cluster import Cluster
 from clary.algorithms.hosted.errors import CustomerError
+from clary.algorithms.hosted.rendezvous import PeerLost
 from clary.algorithms.hosted.xgboost.data import Data
 from clary.formats.batch import Batch
 
@@ -119,14 +121,19 @@ def _communicator(place: tuple[str, int] | None, team: Team) -> Iterator[None]:
         yield
         return
     address, port = place
-    with collective.CommunicatorContext(
+    collective.init(
         dmlc_communicator="rabit",
         dmlc_tracker_uri=address,
         dmlc_tracker_port=port,
         dmlc_task_id=f"{team.rank:06d}",  # workers are ranked by it
         dmlc_timeout=PATIENCE_SECONDS,
-    ):
+    )
+    try:
         yield
+    except xgboost.core.XGBoostError as error:
+        raise (PeerLost("another host was lost while they trained together") if "/collective/" in str(error) else error) from error
+    # only now: after a failure the connections end with this process, which first says why it failed
+    collective.finalize()
 
 
 def together(values: np.ndarray) -> np.ndarray:

@@ -10,6 +10,7 @@ import xgboost
 
 from clary.algorithms.hosted import log
 from clary.algorithms.hosted.cluster import Cluster
+from clary.algorithms.hosted.errors import CustomerError
 from clary.algorithms.hosted.job import TrainingJob
 from clary.algorithms.hosted.xgboost import artifact, cross_validation, data, parameters, run, team
 from clary.algorithms.hosted.xgboost.checkpoints import Checkpoints
@@ -79,5 +80,9 @@ def _start(job: TrainingJob, checkpoints: Checkpoints | None, members: Team) -> 
     if _GIVEN_MODEL not in job.channels:
         return Start()
     given = artifact.given(job.opt_ml / "input" / "data" / _GIVEN_MODEL)
+    if given.num_features() != members.columns:
+        raise CustomerError(
+            f"Channel model: its model was trained on {given.num_features()} columns where train has {members.columns}"
+        )
     log.line(f"Going on from a model of {given.num_boosted_rounds()} rounds")
     return Start(bytes(given.save_raw("ubj")))

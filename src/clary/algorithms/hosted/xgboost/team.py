@@ -131,7 +131,9 @@ def _communicator(place: tuple[str, int] | None, team: Team) -> Iterator[None]:
     try:
         yield
     except xgboost.core.XGBoostError as error:
-        raise (PeerLost("another host was lost while they trained together") if "/collective/" in str(error) else error) from error
+        if "/collective/" in str(error):  # a source file of the library, in the trace that its errors carry
+            raise PeerLost("another host was lost while they trained together") from error
+        raise
     # only now: after a failure the connections end with this process, which first says why it failed
     collective.finalize()
 

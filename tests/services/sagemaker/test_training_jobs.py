@@ -288,7 +288,6 @@ def test_members_that_the_service_demands(sagemaker: Any, member: str) -> None:
             "'broken' is not a regular expression",
         ),
         ({"AlgorithmSpecification": {"TrainingInputMode": "File"}}, "algorithmSpecification.trainingImage"),
-        ({"ResourceConfig": {"InstanceCount": 2, "InstanceType": "ml.m5.large", "VolumeSizeInGB": 1}}, "InstanceCount"),
         ({"ResourceConfig": {"InstanceCount": 0, "InstanceType": "ml.m5.large", "VolumeSizeInGB": 1}}, "at least 1"),
     ],
 )

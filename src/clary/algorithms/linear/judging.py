@@ -27,8 +27,9 @@ class Judgement:
 
     @property
     def best(self) -> int:
-        """The candidate with the lowest cost; one whose numbers went out of range never wins."""
-        return int(np.argmin(np.where(np.isfinite(self.costs), self.costs, np.inf)))
+        """The candidate with the lowest cost, then the lowest loss; one whose numbers went out of range never wins."""
+        costs, ties = (np.where(np.isfinite(self.losses), each, np.inf) for each in (self.costs, self.losses))
+        return int(np.lexsort((ties, costs))[0])
 
     def arrays(self) -> dict[str, np.ndarray]:
         return {"losses": self.losses, "costs": self.costs, "thresholds": self.thresholds}

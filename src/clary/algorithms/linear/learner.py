@@ -110,7 +110,7 @@ class Learner:
             shapes = (len(rows), self.features + 1), (len(weights), len(rows))
             self._buffers = np.empty(shapes[0], np.float32), np.empty(shapes[1], np.float32)
         standard, margins = self._buffers
-        kernels.standardize(features, rows, self._mean, self._inverse, self._bias, standard)
+        kernels.standardize(np.ascontiguousarray(features), rows, self._mean, self._inverse, self._bias, standard)
         np.matmul(weights, standard.T, out=margins)
         return standard, margins
 

@@ -79,9 +79,9 @@ class Recipe:
             _require(
                 name, getattr(self, name), lambda value: value >= 1 and int(value) == value, "a whole number of at least 1"
             )
-        for name in ("learning_rate", "bias_lr_mult", "lr_scheduler_minimum_lr", "f_beta", "margin", "huber_delta"):
+        for name in ("learning_rate", "bias_lr_mult", "lr_scheduler_minimum_lr", "f_beta"):
             _require(name, getattr(self, name), lambda value: value > 0, "a number above 0")
-        for name in ("l1", "wd", "bias_wd_mult", "loss_insensitivity", "early_stopping_tolerance"):
+        for name in ("l1", "wd", "bias_wd_mult", "loss_insensitivity", "early_stopping_tolerance", "margin", "huber_delta"):
             _require(name, getattr(self, name), lambda value: value >= 0, "a number of at least 0")
         for name in ("target_precision", "target_recall", "quantile", "lr_scheduler_factor"):
             _require(name, getattr(self, name), lambda value: 0 < value < 1, "a number between 0 and 1")

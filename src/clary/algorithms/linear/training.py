@@ -82,7 +82,7 @@ def train(
     synchronise : called at the end of an epoch, for hosts to merge what they learned
     """
     best: Model | None = None
-    best_cost, patience = np.inf, recipe.early_stopping_patience
+    lowest, patience = (np.inf, np.inf), recipe.early_stopping_patience
     for epoch in range(recipe.epochs):
         learner.begin_epoch()
         for batch in batches():
@@ -92,10 +92,10 @@ def train(
             raise FloatingPointError("training diverged: the loss is not finite; use a lower learning_rate")
         judgement = judge(learner)
         report(Report(epoch, learner, judgement))
-        cost = float(judgement.costs[judgement.best])
-        patience = recipe.early_stopping_patience if _improves(cost, best_cost, recipe) else patience - 1
-        if best is None or cost < best_cost:
-            best, best_cost = _model(learner, judgement, epoch), cost
+        reached = float(judgement.costs[judgement.best]), float(judgement.losses[judgement.best])
+        patience = recipe.early_stopping_patience if _improves(reached[0], lowest[0], recipe) else patience - 1
+        if best is None or reached < lowest:
+            best, lowest = _model(learner, judgement, epoch), reached
         if patience == 0:
             break
     assert best is not None

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import typer.main
 
-from clary.cli import app
+from clary.cli.app import app
 from clary.cli.coverage import covered, pages
 from clary.core.config import Config
 

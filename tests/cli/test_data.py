@@ -57,13 +57,13 @@ def test_a_backup_overwrites_nothing(clary, data, up, tmp_path, running):
     (tmp_path / "mine" / "file").touch()
     for target, reason in ((tmp_path / "mine", "not empty"), (data / "inside", "inside the data directory")):
         refused = clary("backup", target, "--data", data)
-        assert refused.returncode == 1
+        assert refused.returncode == 2
         assert reason in refused.stderr
 
 
 def test_a_directory_that_is_none_of_ours_is_not_backed_up(clary, tmp_path):
     refused = clary("backup", tmp_path / "copy", "--data", tmp_path / "nothing")
-    assert refused.returncode == 1
+    assert refused.returncode == 2
     assert "not a data directory" in refused.stderr
 
 
@@ -78,7 +78,7 @@ def test_a_mounted_folder_is_a_public_bucket(clary, data, up, tmp_path):
         assert answer.read() == b"5.1,3.5\n"
 
     refused = clary("bucket", "mount", "other-files", tmp_path / "nowhere", "--data", data)
-    assert refused.returncode == 1
+    assert refused.returncode == 2
     assert "nowhere" in refused.stderr
 
 

@@ -78,7 +78,7 @@ def test_strict_mode_needs_a_key_and_takes_one_from_the_environment(clary, data)
     started = clary("up", "-d", "--data", data, "--port", "0", "--auth", "strict")
     keys = dict(line.split("=", 1) for line in started.stdout.splitlines() if line.startswith("AWS_"))
     without = clary("run", "--data", data, "--", "true")
-    assert without.returncode == 1
+    assert without.returncode == 2
     assert "--access-key-id" in without.stderr
     ran = clary("run", "--data", data, "--", sys.executable, "-c", WHO, **keys)
     assert (ran.returncode, ran.stdout) == (0, "000000000000\n"), ran.stderr
@@ -87,5 +87,5 @@ def test_strict_mode_needs_a_key_and_takes_one_from_the_environment(clary, data)
 @pytest.mark.parametrize("shell", ["powershell", ""])
 def test_an_unknown_shell_is_refused(clary, shell):
     refused = clary("env", "--shell", shell)
-    assert refused.returncode == 1
+    assert refused.returncode == 2
     assert "sh or fish" in refused.stderr

@@ -38,5 +38,5 @@ def test_the_command_lists_operations(clary):
     assert "real  GetCallerIdentity" in shown.stdout.splitlines()
     assert shown.stderr == ""
     unknown = clary("services", "mainframe")
-    assert unknown.returncode == 1
+    assert unknown.returncode == 2
     assert "it has cloudwatch" in unknown.stderr

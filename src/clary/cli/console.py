@@ -8,22 +8,11 @@ from typing import Annotated, Any
 
 import typer
 
+from clary.cli.errors import MISUSED, NOT_RUNNING, CommandError
 from clary.client import Credentials, RunningServer, find
 from clary.client.environment import STRAY_CREDENTIALS
 from clary.core.config import Config
 from clary.core.identifiers import DEFAULT_REGION
-
-FAILED = 1
-NOT_RUNNING = 3
-
-
-class CommandError(Exception):
-    """Ends the command with one line and an exit status."""
-
-    def __init__(self, message: str, status: int = FAILED):
-        super().__init__(message)
-        self.status = status
-
 
 Data = Annotated[
     Path | None, typer.Option("--data", envvar="CLARY_DATA", help="The data directory.", show_default="~/.clary", metavar="DIR")
@@ -58,6 +47,8 @@ def credentials(server: RunningServer, access_key_id: str = "", secret_access_ke
     """The keys to use: those given, else in `open` mode any and in `strict` mode those of the environment."""
     if access_key_id and secret_access_key:
         return Credentials(access_key_id, secret_access_key)
+    if account and not (len(account) == 12 and account.isdecimal()):
+        raise CommandError(f"--account must be 12 digits; got {account!r}", MISUSED)
     if server.auth == "open":
         return Credentials(account) if account else Credentials()
     found = (os.environ.get(name, "") for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"))
@@ -65,7 +56,8 @@ def credentials(server: RunningServer, access_key_id: str = "", secret_access_ke
     if not keys.access_key_id or not keys.secret_access_key:
         raise CommandError(
             "this server runs in strict mode: give a key with --access-key-id and --secret-access-key, "
-            "or in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+            "or in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+            MISUSED,
         )
     return keys
 

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from clary.cli.console import CommandError
+from clary.cli.errors import MISUSED, CommandError
 
 
 def add_to(app: typer.Typer) -> None:
@@ -53,7 +53,7 @@ def services(
 
 def _show(coverage: Coverage | None, service: str, found: list[Coverage]) -> None:
     if coverage is None:
-        raise CommandError(f"{service!r} is not a service of Clary; it has {', '.join(c.service for c in found)}")
+        raise CommandError(f"{service!r} is not a service of Clary; it has {', '.join(c.service for c in found)}", MISUSED)
     for name, implemented in coverage.operations.items():
         print(f"{'real' if implemented else '-':5} {name}")
 

@@ -10,9 +10,10 @@ from typing import Annotated, Any
 
 import typer
 
-from clary.cli.console import Account, CommandError, Data, Region, data_directory, running
+from clary.cli.console import Account, Data, Region, data_directory, running
+from clary.cli.errors import FAILED, MISUSED, CommandError
 from clary.client import RunningServer, find
-from clary.client.running import reachable
+from clary.core.addresses import reachable
 from clary.core.config import Config
 from clary.core.identifiers import DEFAULT_REGION
 
@@ -48,14 +49,16 @@ def _backup_at_rest(source: Path, target: Path) -> int:
             return await copy(platform, target)
 
     if not (source / "format.json").exists():
-        raise CommandError(f"{source} is not a data directory of Clary")
+        raise CommandError(f"{source} is not a data directory of Clary", MISUSED)
     try:
         claim = DataDirectory(source)
         try:
             return asyncio.run(run())
         finally:
             claim.release()
-    except (DataDirectoryError, ValueError, OSError) as error:
+    except ValueError as error:
+        raise CommandError(str(error), MISUSED) from None
+    except (DataDirectoryError, OSError) as error:
         raise CommandError(str(error)) from None
 
 
@@ -81,5 +84,6 @@ def administer(server: RunningServer, page: str, request: dict[str, Any]) -> dic
     response = connection.getresponse()
     answer = json.loads(response.read())
     if response.status != 200:
-        raise CommandError(answer.get("message") or answer.get("Message") or str(answer))
+        status = MISUSED if response.status < 500 else FAILED
+        raise CommandError(answer.get("message") or answer.get("Message") or str(answer), status)
     return answer

@@ -11,7 +11,8 @@ from typing import Annotated, Any
 
 import typer
 
-from clary.cli.console import CommandError, client
+from clary.cli.console import client
+from clary.cli.errors import CommandError
 from clary.cli.server import clean_up_when_terminated, start_detached, stop
 from clary.client import Credentials, RunningServer
 from clary.core.config import Config

@@ -16,7 +16,8 @@ from typing import Annotated
 
 import typer
 
-from clary.cli.console import FAILED, Data, data_directory
+from clary.cli.console import Data, data_directory
+from clary.cli.errors import FAILED
 from clary.client import find
 from clary.client.running import ask
 from clary.core.config import Config
@@ -50,7 +51,7 @@ def add_to(app: typer.Typer) -> None:
 
 def doctor(
     data: Data = None,
-    port: Annotated[int, typer.Option(help="The port a server would take.")] = Config().port,
+    port: Annotated[int, typer.Option(help="The port a server would take.", min=1, max=65535)] = Config().port,
 ) -> None:
     """Look for what could get in the way: taken port, real AWS keys, missing extras, kernel features. Status 1 on a problem."""
     findings = list(examine(data_directory(data), port))

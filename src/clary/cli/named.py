@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from clary.cli.console import CommandError
+from clary.cli.errors import CommandError
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,8 @@ from typing import Annotated
 
 import typer
 
-from clary.cli.console import AccessKey, Account, CommandError, Data, Region, SecretKey, credentials, data_directory, running
+from clary.cli.console import AccessKey, Account, Data, Region, SecretKey, credentials, data_directory, running
+from clary.cli.errors import MISUSED, CommandError
 from clary.cli.server import clean_up_when_terminated, start_detached, stop
 from clary.client import Changes, Credentials, RunningServer, environment, find, shim
 from clary.client.environment import write_sdk_config
@@ -39,7 +40,7 @@ def env(
 ) -> None:
     """Print shell settings that point AWS clients at Clary: eval "$(clary env)"."""
     if shell not in ("sh", "fish"):
-        raise CommandError(f"--shell must be sh or fish; got {shell!r}")
+        raise CommandError(f"--shell must be sh or fish; got {shell!r}", MISUSED)
     if unset:
         names = environment("", {}, sdk_config=Path()).set
         changes = Changes(unset=[name for name in names if name.lower() != "no_proxy"])

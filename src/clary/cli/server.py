@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
 import signal
 import subprocess
@@ -15,10 +14,12 @@ from typing import Annotated, Any
 import typer
 
 from clary import __version__
-from clary.cli.console import NOT_RUNNING, CommandError, Data, data_directory, running
+from clary.cli import foreground
+from clary.cli.console import Data, data_directory, running
+from clary.cli.errors import FAILED, NOT_RUNNING, CommandError
 from clary.client import RunningServer, find
-from clary.client.running import bracketed, is_claimed, reachable
-from clary.core.config import Config, load
+from clary.client.running import is_claimed
+from clary.core.config import Config
 
 START_SECONDS = 30
 STOP_SECONDS = 60
@@ -66,32 +67,12 @@ def up(
         "hosts": hosts or None,
         "allow_reset": allow_reset,
     }
-    settings = _settings(config, options)
+    settings = foreground.settings(config, options)
     if detach:
         start_detached(settings, config, options)
-        _banner(settings, json.loads((settings.data / "server.json").read_text()))
+        foreground.show(settings, json.loads((settings.data / "server.json").read_text()))
     else:
-        _serve(settings)
-
-
-def _settings(file: Path | None, options: dict[str, Any]) -> Config:
-    if file is not None and not file.is_file():
-        raise CommandError(f"the configuration file {file} does not exist")
-    try:
-        return load(file or data_directory(options["data"]) / "clary.toml", **options)
-    except (ValueError, TypeError) as error:
-        raise CommandError(str(error)) from None
-
-
-def _serve(settings: Config) -> None:
-    from clary.gateway.data_directory import DataDirectoryError
-    from clary.gateway.server import serve
-
-    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    try:
-        serve(settings, ready=lambda facts: _banner(settings, facts))
-    except (DataDirectoryError, ValueError, OSError) as error:
-        raise CommandError(str(error)) from None
+        foreground.serve(settings)
 
 
 def start_detached(settings: Config, file: Path | None, options: dict[str, Any]) -> RunningServer:
@@ -108,7 +89,7 @@ def start_detached(settings: Config, file: Path | None, options: dict[str, Any])
     deadline = time.monotonic() + START_SECONDS
     while (server := find(settings.data)) is None or server.pid != process.pid:
         if process.poll() is not None:
-            raise CommandError(_last_words(log_file, before))
+            raise CommandError(_last_words(log_file, before), max(process.returncode, FAILED))
         if time.monotonic() > deadline:
             process.terminate()
             raise CommandError(f"the server does not answer after {START_SECONDS} s; see {log_file}")
@@ -154,23 +135,6 @@ def _said(log_file: Path, start: int) -> str:
 def _last_words(log_file: Path, start: int) -> str:
     lines = _said(log_file, start).strip().splitlines()
     return lines[-1].removeprefix("clary: ") if lines else f"the server ended at once; see {log_file}"
-
-
-def _banner(settings: Config, facts: dict[str, Any]) -> None:
-    address = bracketed(reachable(facts["host"]))
-    option = "" if settings.data == Config().data else f" --data {settings.data}"
-    lines = [f"Clary {__version__} is ready (pid {facts['pid']})", f"  endpoint  http://{address}:{facts['port']}"]
-    if facts["tls_port"]:
-        lines.append(f"            https://{address}:{facts['tls_port']}  (AWS_CA_BUNDLE={settings.data / 'tls' / 'ca.pem'})")
-    lines += [
-        f"  auth      {facts['auth']}" + (": any key pair, from this machine only" if facts["auth"] == "open" else ""),
-        f"  data      {settings.data}" + (" (durability fast)" if settings.durability == "fast" else ""),
-        "",
-        f"  clary run{option} -- python train.py    run a program against it",
-        f'  eval "$(clary env{option})"             point this shell at it',
-        f"  clary down{option}                      stop it",
-    ]
-    print("\n".join(lines), flush=True)
 
 
 def down(

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from clary.core.addresses import bracketed, reachable
+
 ANSWER_SECONDS = 5
 
 
@@ -68,12 +70,3 @@ def is_claimed(data: Path) -> bool:
         except OSError:
             return True
     return False
-
-
-def reachable(host: str) -> str:
-    """Where a client on this machine finds a server that listens on `host`."""
-    return {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)
-
-
-def bracketed(host: str) -> str:
-    return f"[{host}]" if ":" in host else host

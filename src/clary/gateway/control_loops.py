@@ -16,13 +16,14 @@ LOOP_RESTART_SECONDS = 5
 
 
 class ControlLoops:
-    """Imported only when the server already listens; they can be started again after `stop`."""
+    """Imported only when the server already listens, beside its first answers; they can be started again after `stop`."""
 
     def __init__(self) -> None:
         self._event_loop = asyncio.get_running_loop()
         self._loops: dict[str, Any] = {}
         self._listeners: dict[str, Callable[[], None]] = {}
         self._tasks: list[asyncio.Task] = []
+        self._one_import_at_a_time = asyncio.Lock()
 
     def wake(self, topic: str) -> None:
         """Tell the loop `topic` to look again; from any thread. A topic without a loop is nobody's business."""
@@ -46,7 +47,9 @@ class ControlLoops:
         module, _, name = target.partition(":")
         while True:
             try:
-                loop = self._loops[topic] = getattr(importlib.import_module(module), name)(platform)
+                async with self._one_import_at_a_time:
+                    imported = await asyncio.to_thread(importlib.import_module, module)
+                loop = self._loops[topic] = getattr(imported, name)(platform)
                 await loop.run()
                 return
             except Exception:

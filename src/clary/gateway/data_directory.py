@@ -52,7 +52,7 @@ class DataDirectory:
         if not file.exists():
             write_atomically(file, json.dumps({"format": FORMAT}))
             return
-        found = json.loads(file.read_text())["format"]
+        found = _format(file)
         if found != FORMAT:
             raise DataDirectoryError(
                 f"{self.path} has format {found}; this version of Clary reads format {FORMAT}. "
@@ -69,6 +69,16 @@ class DataDirectory:
     def release(self) -> None:
         self._announcement().unlink(missing_ok=True)
         self._lock.close()
+
+
+def _format(file: Path) -> int:
+    try:
+        return json.loads(file.read_text())["format"]
+    except (ValueError, TypeError, KeyError):
+        raise DataDirectoryError(
+            f"{file} is damaged: it should read {json.dumps({'format': FORMAT})}. If this is a data directory of Clary, "
+            "write that into it; if it is not, choose another directory with --data"
+        ) from None
 
 
 def write_atomically(file: Path, text: str, mode: int = 0o600) -> None:

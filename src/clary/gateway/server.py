@@ -16,14 +16,16 @@ import logging
 import os
 import signal
 import socket
+import sqlite3
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any
 
 import uvicorn
 
+from clary.core.addresses import bracketed
 from clary.core.clock import Clock
 from clary.core.config import Config, load
 from clary.core.service import Platform
@@ -33,11 +35,14 @@ from clary.gateway.corked import CorkedProtocol
 from clary.gateway.data_directory import DataDirectory, DataDirectoryError
 from clary.gateway.reset import Reset
 from clary.services.iam.rows import CHANGED as IAM_CHANGED
+from clary.storage.resources import NewerFormat, ResourceStore
 
 log = logging.getLogger("clary.server")
 
 KEEP_ALIVE_SECONDS = 75
 """Longer than the idle time of common client pools, so that the client is the one that closes."""
+FAILED, MISUSED = 1, 2
+"""Exit statuses: the server could not do it; what was asked for cannot be meant."""
 GRACE_SECONDS = 15
 """How long a graceful stop waits for requests in flight."""
 
@@ -77,6 +82,7 @@ def serve(config: Config, ready: Callable[[dict[str, Any]], None] | None = None)
     Raises `DataDirectoryError` when the directory is taken and `ValueError` when the configuration would be unsafe.
     """
     check_address(config)
+    os.umask(0o077)  # for its owner only, whatever is written, also where the directory is open to others
     directory = DataDirectory(config.data)
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
@@ -134,9 +140,8 @@ async def open_platform(config: Config, wake: Callable[[str], None] = lambda top
     """The storage of a data directory, opened; its `call` raises until a gateway connects it."""
     from clary.storage.blobs import BlobStore
     from clary.storage.journal import Journal
-    from clary.storage.resources import ResourceStore
 
-    resources = ResourceStore.open(config.data / "resources.db", durability=config.durability, wake=wake)
+    resources = _open_rows(config, wake)
     journal = Journal.open(config.data / "journal", durability=config.durability)
     blobs = BlobStore(config.data / "blobs", durability=config.durability)
     try:
@@ -147,8 +152,19 @@ async def open_platform(config: Config, wake: Callable[[str], None] = lambda top
         blobs.close()
 
 
+def _open_rows(config: Config, wake: Callable[[str], None]) -> ResourceStore:
+    """Raises `DataDirectoryError` for a database that this version cannot read, or nobody."""
+    file = config.data / "resources.db"
+    try:
+        return ResourceStore.open(file, durability=config.durability, wake=wake)
+    except NewerFormat as error:
+        raise DataDirectoryError(str(error)) from None
+    except sqlite3.DatabaseError as error:
+        raise DataDirectoryError(f"{file} cannot be opened ({error}); start from a backup if it is damaged") from None
+
+
 def _show_address(facts: dict[str, Any]) -> None:
-    print(f"Clary is listening on http://{_bracketed(facts['host'])}:{facts['port']}", flush=True)
+    print(f"Clary is listening on http://{bracketed(facts['host'])}:{facts['port']}", flush=True)
 
 
 def _show_root_key(root_key: tuple[str, str] | None) -> None:
@@ -190,7 +206,7 @@ def _bind(host: str, port: int) -> socket.socket:
     try:
         bound.bind(address)
     except OSError as error:
-        raise ValueError(
+        raise OSError(
             f"cannot listen on {host}:{port}: {error.strerror}; choose another port with --port, or stop what uses it"
         ) from error
     return bound
@@ -227,39 +243,41 @@ async def _stop_listening(listeners: list[tuple[Listener, asyncio.Task]]) -> Non
     await asyncio.gather(*(task for _, task in listeners))
 
 
-def _bracketed(host: str) -> str:
-    return f"[{host}]" if ":" in host else host
-
-
 def main(arguments: list[str] | None = None) -> int:
     """The command line of the server process. Returns the exit status."""
     options = vars(_parser().parse_args(arguments))
     file = options.pop("config")
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     logging.getLogger("clary").setLevel(logging.INFO)
-    os.umask(0o077)  # for its owner only, whatever is written, also where the directory is open to others
     try:
         data = Path(options["data"] or Config().data).expanduser()
         serve(load(file or data / "clary.toml", **options))
     except (DataDirectoryError, ValueError, OSError) as error:
         print(f"clary: {error}", file=sys.stderr)
-        return 1
+        return MISUSED if isinstance(error, ValueError) else FAILED
     return 0
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m clary.gateway.server", description=__doc__)
+    add_options(parser, [setting.name for setting in dataclasses.fields(Config)])
+    return parser
+
+
+def add_options(parser: argparse.ArgumentParser, names: Collection[str]) -> None:
+    """`--config FILE`, and an option for each of these settings."""
     parser.add_argument("--config", type=Path, help="a TOML file; default clary.toml in the data directory")
     for setting in dataclasses.fields(Config):
+        if setting.name not in names:
+            continue
         option = f"--{setting.name.replace('_', '-')}"
         kind = str(setting.type)
         if kind == "bool":
             parser.add_argument(option, action=argparse.BooleanOptionalAction)
         elif kind.startswith("tuple"):
-            parser.add_argument(option, nargs="*")
+            parser.add_argument(option, nargs="+", action="extend")
         elif not kind.startswith("dict"):
             parser.add_argument(option, type={"int": int, "float": float, "Path": Path}.get(kind, str))
-    return parser
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import types
+from numba import njit, types
 
 from clary.algorithms.anomaly import simd
 
@@ -71,6 +71,9 @@ FOREST = types.NamedTuple(
     Forest,
 )
 """The type of a `Forest` in the signatures of kernels."""
+borrowed = njit(_nrt=False)
+"""For the small steps of a kernel: they borrow their arrays. Counting references, as numba does, would cost as much as the
+steps themselves. Such a function cannot make or return an array."""
 ROWS = types.float32[:, ::1]
 """Padded rows."""
 

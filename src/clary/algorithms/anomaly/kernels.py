@@ -13,20 +13,26 @@ from clary.algorithms.anomaly.sampling import drop, exponential, learn, push, sc
 from clary.algorithms.anomaly.scoring import attribute, displacement, score_rows
 from clary.algorithms.anomaly.tree import enclose_path, insert, leaf_of, remove
 
-BLOCK = 1024
-"""Rows that are taken through one tree before the next: rows and tree stay in the second-level cache (1 MiB at 50 columns)."""
+BLOCK_BYTES = 768 << 10
+"""Rows that are taken through one tree before the next: they and the tree stay in a second-level cache of 1 MiB."""
 FEW = 64
 """Fewer rows than this are scored row by row; planning a block costs more."""
 
 _INT, _FLOAT, _FLOATS = types.int64, types.float64, types.float64[::1]
 
 
+@njit
+def _block(rows):
+    return max(1, min(rows.shape[0], BLOCK_BYTES // (4 * rows.shape[1])))
+
+
 @njit(types.void(FOREST, ROWS, _FLOATS), cache=True, nogil=True)
 def score(forest, rows, scores):
     """Add the sum of all trees' scores of each row to `scores`."""
-    work = workspace(forest.vectors.shape[1] // 3, min(BLOCK, rows.shape[0]))
-    for start in range(0, rows.shape[0], BLOCK):
-        stop = min(start + BLOCK, rows.shape[0])
+    block = _block(rows)
+    work = workspace(forest.vectors.shape[1] // 3, block)
+    for start in range(0, rows.shape[0], block):
+        stop = min(start + block, rows.shape[0])
         for tree in range(forest.root.size):
             if stop - start < FEW:
                 score_rows(forest, tree, rows, start, stop, scores)
@@ -34,24 +40,21 @@ def score(forest, rows, scores):
                 score_block(forest, tree, rows, start, stop, scores, work)
 
 
-@njit(types.void(FOREST, _INT, _INT, ROWS, _INT, _FLOAT, types.boolean, _FLOATS), cache=True, nogil=True)
-def stream(forest, first, last, rows, index, decay, wanted, scores):
+@njit(types.void(FOREST, _INT, _INT, ROWS, _INT, _FLOAT, _FLOATS), cache=True, nogil=True)
+def stream(forest, first, last, rows, index, decay, scores):
     """Take the rows of a stream, the first of which has number `index`, into trees `first` to `last` - 1, one by one.
 
-    When `wanted`, each row's scores before it was learned are added to `scores`.
+    Each row's scores before it was learned are added to `scores`.
     """
-    work = workspace(forest.vectors.shape[1] // 3, BLOCK)
-    for start in range(0, rows.shape[0], BLOCK):
-        stop = min(start + BLOCK, rows.shape[0])
+    block = _block(rows)
+    for start in range(0, rows.shape[0], block):
+        stop = min(start + block, rows.shape[0])
         for tree in range(first, last):
             row = start
             while row < stop:
                 due = forest.due[tree] - index
                 end = min(due + 1, stop)
-                if wanted and end - row < FEW:
-                    score_rows(forest, tree, rows, row, end, scores)
-                elif wanted:
-                    score_block(forest, tree, rows, row, end, scores, work)
+                score_rows(forest, tree, rows, row, end, scores)
                 if due < stop:
                     learn(forest, tree, rows, due, index + due, decay)
                 row = end
@@ -114,6 +117,7 @@ def displace(forest, rows, displacements):
 @njit(types.void(FOREST, ROWS, types.float64[:, ::1], types.float64[:, ::1]), cache=True, nogil=True)
 def explain(forest, rows, low, high):
     """Add all trees' scores of each row to `low` and `high` (rows, columns), by column and side."""
+    shares, others = np.empty((2, low.shape[1])), np.empty((2, low.shape[1]), np.float32)
     for row in range(rows.shape[0]):
         for tree in range(forest.root.size):
-            attribute(forest, tree, rows, row, low[row], high[row], low.shape[1])
+            attribute(forest, tree, rows, row, low[row], high[row], shares, others)

@@ -11,20 +11,20 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 
+from clary.algorithms.anomaly.forest import borrowed
 from clary.algorithms.anomaly.tree import insert, remove, uniform
 
 _NEVER = 2.0**62
 
 
-@njit
+@borrowed
 def exponential(forest, tree):
     """A draw from Exp(1), above 0."""
     return -math.log(1.0 - uniform(forest, tree)) + 1e-300
 
 
-@njit
+@borrowed
 def learn(forest, tree, rows, row, index, decay):
     """Take `rows[row]`, the stream's row number `index`, into the sample and the tree; the largest key leaves a full one."""
     if forest.filled[tree] == forest.key.shape[1]:
@@ -39,7 +39,7 @@ def learn(forest, tree, rows, row, index, decay):
     schedule(forest, tree, index + 1, decay)
 
 
-@njit
+@borrowed
 def schedule(forest, tree, index, decay):
     """Draw the first row from number `index` on that the sample takes in."""
     forest.due[tree] = index
@@ -56,7 +56,7 @@ def schedule(forest, tree, index, decay):
     forest.due[tree] += np.int64(min(max(math.ceil(rows) - 1.0, 0.0), _NEVER))
 
 
-@njit
+@borrowed
 def push(forest, tree, key, leaf):
     """Add an entry to the heap, whose top is the largest key."""
     i = forest.filled[tree]
@@ -67,7 +67,7 @@ def push(forest, tree, key, leaf):
         i = (i - 1) // 2
 
 
-@njit
+@borrowed
 def drop(forest, tree, i):
     """Take entry `i` out of the heap."""
     last = forest.filled[tree] - 1
@@ -89,7 +89,7 @@ def drop(forest, tree, i):
         i = larger
 
 
-@njit
+@borrowed
 def _swap(forest, tree, i, j):
     forest.key[tree, i], forest.key[tree, j] = forest.key[tree, j], forest.key[tree, i]
     forest.member[tree, i], forest.member[tree, j] = forest.member[tree, j], forest.member[tree, i]

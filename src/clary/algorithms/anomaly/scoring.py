@@ -13,20 +13,19 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 
-from clary.algorithms.anomaly.forest import NONE
+from clary.algorithms.anomaly.forest import NONE, borrowed
 from clary.algorithms.anomaly.simd import outside
-from clary.algorithms.anomaly.tree import box
+from clary.algorithms.anomaly.tree import box, corner_rows
 
 
-@njit
+@borrowed
 def seen(mass, total, depth):
     """The score of a leaf that equals the row, before the tree's factor."""
     return (1.0 - mass / (2.0 * total)) / (depth + math.log2(mass + 1.0))
 
 
-@njit
+@borrowed
 def score_rows(forest, tree, rows, start, stop, scores):
     """Add the tree's scores of `rows[start:stop]` to `scores[start:stop]`, row after row, from the leaf up.
 
@@ -34,7 +33,7 @@ def score_rows(forest, tree, rows, start, stop, scores):
     loop that would cost as much as a score.
     """
     capacity, width = forest.vectors.shape[1] // 3, forest.vectors.shape[2]
-    vectors, child, column, cut = forest.vectors, forest.child[tree].ravel(), forest.column[tree], forest.cut[tree]
+    vectors, child, column, cut = forest.vectors, forest.child[tree], forest.column[tree], forest.cut[tree]
     parent, side, mass, root = forest.parent[tree], forest.side[tree], forest.mass[tree], forest.root[tree]
     if root == NONE:
         return
@@ -43,7 +42,7 @@ def score_rows(forest, tree, rows, start, stop, scores):
     for row in range(start, stop):
         node, depth, x = np.int64(root), 0, row * width
         while node >= capacity:
-            node = np.int64(child[2 * node + (rows[row, column[node]] > cut[node])])
+            node = np.int64(child[node, 1 if rows[row, column[node]] > cut[node] else 0])
             depth += 1
         place = first + node * width
         if outside(vectors, place, place, rows, x, width) == 0:
@@ -61,7 +60,7 @@ def score_rows(forest, tree, rows, start, stop, scores):
         scores[row] += factor * score
 
 
-@njit
+@borrowed
 def displacement(forest, tree, rows, row):
     """The tree's expected displacement of a row. 0 for an empty tree.
 
@@ -87,9 +86,12 @@ def displacement(forest, tree, rows, row):
     return expected
 
 
-@njit
-def attribute(forest, tree, rows, row, low, high, columns):
-    """Add the tree's score of a row to `low` and `high` (columns,): what comes from values below and above the others'."""
+@borrowed
+def attribute(forest, tree, rows, row, low, high, shares, others):
+    """Add the tree's score of a row to `low` and `high` (columns,): what comes from values below and above the others'.
+
+    `shares` and `others`, (2, columns) float64 and float32, are memory to work in.
+    """
     node = forest.root[tree]
     if node == NONE:
         return
@@ -102,56 +104,58 @@ def attribute(forest, tree, rows, row, low, high, columns):
         if beyond > 0:
             length = np.float64(beyond) + forest.side[tree, node]
             share = factor * chance / (depth + 1) / length
-            _add_gaps(forest, corners, rows, row, share, low, high, columns)
+            _add_gaps(forest, tree, node, rows, row, share, low, high)
             chance *= forest.side[tree, node] / length
         elif node < capacity:
-            _attribute_equal(forest, tree, node, rows, row, depth, low, high, columns)
+            _attribute_equal(forest, tree, node, rows, row, depth, low, high, shares, others)
         if node < capacity:
             return
         node = forest.child[tree, node, 1 if rows[row, forest.column[tree, node]] > forest.cut[tree, node] else 0]
         depth += 1
 
 
-@njit
-def _add_gaps(forest, corners, rows, row, share, low, high, columns):
-    """Add `share` of each column's distance to the box to the side on which the row lies."""
-    memory = forest.vectors.ravel()
-    for c in range(columns):
-        low[c] += share * max(memory[corners[0] + c] - rows[row, c], np.float32(0))
-        high[c] += share * max(rows[row, c] - memory[corners[1] + c], np.float32(0))
+@borrowed
+def _add_gaps(forest, tree, node, rows, row, share, low, high):
+    """Add `share` of each column's distance to the node's box to the side on which the row lies."""
+    corners = corner_rows(forest, node)
+    for c in range(low.size):
+        low[c] += share * max(forest.vectors[tree, corners[0], c] - rows[row, c], np.float32(0))
+        high[c] += share * max(rows[row, c] - forest.vectors[tree, corners[1], c], np.float32(0))
 
 
-@njit
-def _attribute_equal(forest, tree, leaf, rows, row, depth, low, high, columns):
+@borrowed
+def _attribute_equal(forest, tree, leaf, rows, row, depth, low, high, shares, others):
     """Attribute the score of a row that equals `leaf`, which no box leaves out: by the boxes of the other points.
 
     The shares are those that the row would have if its leaf were not there, scaled to the score that it has.
     """
     total = forest.mass[tree, forest.root[tree]]
     score = math.log2(total + 1.0) * seen(forest.mass[tree, leaf], total, depth)
-    shares = np.zeros((2, columns))
-    others = np.empty((2, columns), np.float32)
-    others[0], others[1] = np.inf, -np.inf
-    memory = forest.vectors.ravel()
+    columns = low.size
+    for c in range(columns):
+        shares[0, c] = shares[1, c] = 0.0
+        others[0, c], others[1, c] = np.inf, -np.inf
     node = leaf
     while forest.parent[tree, node] != NONE:
         parent = forest.parent[tree, node]
-        corners = box(forest, tree, forest.child[tree, parent, 1 if forest.child[tree, parent, 0] == node else 0])
+        corners = corner_rows(forest, forest.child[tree, parent, 1 if forest.child[tree, parent, 0] == node else 0])
         depth -= 1
         length = 0.0
         for c in range(columns):
-            others[0, c] = min(others[0, c], memory[corners[0] + c])
-            others[1, c] = max(others[1, c], memory[corners[1] + c])
+            others[0, c] = min(others[0, c], forest.vectors[tree, corners[0], c])
+            others[1, c] = max(others[1, c], forest.vectors[tree, corners[1], c])
             length += max(others[1, c], rows[row, c]) - min(others[0, c], rows[row, c])
         _blend(shares, others, rows, row, length, 1.0 / (depth + 1))
         node = parent
-    weight = shares.sum()
+    weight = 0.0
+    for c in range(columns):
+        weight += shares[0, c] + shares[1, c]
     for c in range(columns):
         low[c] += score * shares[0, c] / weight if weight > 0 else score / (2 * columns)
         high[c] += score * shares[1, c] / weight if weight > 0 else score / (2 * columns)
 
 
-@njit
+@borrowed
 def _blend(shares, others, rows, row, length, unseen):
     """One step up: what separates the row at this node, and the rest as below it."""
     columns = shares.shape[1]

@@ -7,15 +7,14 @@ without p (theorems 3 and 4 there), so a forest is grown by inserting and needs 
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
-from clary.algorithms.anomaly.forest import NONE
+from clary.algorithms.anomaly.forest import NONE, borrowed
 from clary.algorithms.anomaly.simd import enclose, outside, unite
 
 LEAF, INNER = 0, 1
 
 
-@njit
+@borrowed
 def uniform(forest, tree):
     """A random number in [0, 1) from the tree's own generator (SplitMix64)."""
     forest.random[tree] += np.uint64(0x9E3779B97F4A7C15)
@@ -25,19 +24,23 @@ def uniform(forest, tree):
     return np.float64((z ^ (z >> np.uint64(31))) >> np.uint64(11)) * 2.0**-53
 
 
-@njit
+@borrowed
+def corner_rows(forest, node):
+    """The rows of `forest.vectors[tree]` that hold the corners (low, high) of a node's bounding box."""
+    capacity = forest.vectors.shape[1] // 3
+    low = np.int64(node) if node < capacity else 2 * node - capacity
+    return low, low if node < capacity else low + 1
+
+
+@borrowed
 def box(forest, tree, node):
-    """Where the corners (low, high) of a node's bounding box begin in the memory of `forest.vectors`."""
+    """Where these corners begin in the memory of `forest.vectors`, for `simd`."""
     _, rows, width = forest.vectors.shape
-    capacity = rows // 3
-    if node < capacity:
-        point = (tree * rows + node) * width
-        return point, point
-    low = (tree * rows + 2 * node - capacity) * width
-    return low, low + width
+    low, high = corner_rows(forest, node)
+    return (tree * rows + low) * width, (tree * rows + high) * width
 
 
-@njit
+@borrowed
 def insert(forest, tree, rows, row):
     """Add `rows[row]` to the tree; returns its leaf, which may be that of an equal point.
 
@@ -70,7 +73,7 @@ def insert(forest, tree, rows, row):
     return leaf
 
 
-@njit
+@borrowed
 def remove(forest, tree, leaf):
     """Take one point of `leaf` out of the tree; the leaf's parent goes with the leaf's last point."""
     forest.mass[tree, leaf] -= 1
@@ -94,7 +97,7 @@ def remove(forest, tree, leaf):
         above = forest.parent[tree, above]
 
 
-@njit
+@borrowed
 def leaf_of(forest, tree, rows, row):
     """The leaf that the cuts lead a row to. The tree must not be empty."""
     capacity = forest.vectors.shape[1] // 3
@@ -104,7 +107,7 @@ def leaf_of(forest, tree, rows, row):
     return node
 
 
-@njit
+@borrowed
 def enclose_path(forest, tree, leaf):
     """Let the boxes of all nodes above a leaf hold its point."""
     width = forest.vectors.shape[2]
@@ -116,15 +119,16 @@ def enclose_path(forest, tree, leaf):
         node = forest.parent[tree, node]
 
 
-@njit
+@borrowed
 def _new_leaf(forest, tree, rows, row):
     leaf = _take(forest, tree, LEAF)
-    forest.vectors[tree, leaf] = rows[row]
+    for c in range(rows.shape[1]):
+        forest.vectors[tree, leaf, c] = rows[row, c]
     forest.mass[tree, leaf] = 1
     return leaf
 
 
-@njit
+@borrowed
 def _separate(forest, tree, node, leaf, rows, row, distance):
     """Put a new inner node in the place of `node`, with `node` and `leaf` as its children."""
     column, cut = _cut_at(forest, tree, node, rows, row, distance)
@@ -141,19 +145,18 @@ def _separate(forest, tree, node, leaf, rows, row, distance):
     _fit_box(forest, tree, inner)
 
 
-@njit
+@borrowed
 def _cut_at(forest, tree, node, rows, row, distance):
     """Column and value of the cut that lies `distance` along the gaps between a row and a node's box, column after column.
 
     For a uniform `distance` the column is drawn in proportion to its gap and the value uniformly within it. Values are kept
     below the upper end of the gap, which must be on the right of the cut, against rounding.
     """
-    low, high = box(forest, tree, node)
-    memory = forest.vectors.ravel()
+    low, high = corner_rows(forest, node)
     column, cut = 0, np.float32(0)
     for c in range(rows.shape[1]):
-        x = rows[row, c]
-        start, end = (x, memory[low + c]) if x < memory[low + c] else (memory[high + c], x)
+        x, below, above = rows[row, c], forest.vectors[tree, low, c], forest.vectors[tree, high, c]
+        start, end = (x, below) if x < below else (above, x)
         gap = np.float64(end) - np.float64(start)
         if gap > 0:
             column = c
@@ -164,7 +167,7 @@ def _cut_at(forest, tree, node, rows, row, distance):
     return column, cut
 
 
-@njit
+@borrowed
 def _fit_box(forest, tree, node):
     """Make a node's box the union of its children's."""
     left, right = forest.child[tree, node, 0], forest.child[tree, node, 1]
@@ -172,7 +175,7 @@ def _fit_box(forest, tree, node):
     forest.side[tree, node] = unite(forest.vectors, places[0], places[1], places[2], forest.vectors.shape[2])
 
 
-@njit
+@borrowed
 def _put(forest, tree, parent, old, new):
     """Make `new` the child of `parent` (NONE: the root) that `old` was."""
     forest.parent[tree, new] = parent
@@ -182,13 +185,13 @@ def _put(forest, tree, parent, old, new):
         forest.child[tree, parent, 0 if forest.child[tree, parent, 0] == old else 1] = new
 
 
-@njit
+@borrowed
 def _take(forest, tree, kind):
     forest.used[tree, kind] += 1
     return forest.free[tree, kind, forest.used[tree, kind] - 1]
 
 
-@njit
+@borrowed
 def _give(forest, tree, kind, node):
     forest.used[tree, kind] -= 1
     forest.free[tree, kind, forest.used[tree, kind]] = node

@@ -12,9 +12,9 @@ import clary.algorithms
 from clary.algorithms import XGBoost, checks
 
 ESTIMATORS = [
-    XGBoost(5, nthread=1),
-    XGBoost(5, objective="binary:logistic", subsample=0.5, seed=3, nthread=1),
-    XGBoost(5, objective="multi:softprob", num_class=2, tree_method="exact", nthread=1),
+    XGBoost(5, n_jobs=1),
+    XGBoost(5, objective="binary:logistic", subsample=0.5, seed=3, n_jobs=1),
+    XGBoost(5, objective="multi:softprob", num_class=2, tree_method="exact", n_jobs=1),
 ]
 
 
@@ -45,7 +45,7 @@ def test_a_check_fails_for_an_estimator_that_breaks_it(data):
             return self
 
     with pytest.raises(AssertionError):
-        checks.a_clone_has_learned_nothing(Forgetful(2, nthread=1), *data)
+        checks.a_clone_has_learned_nothing(Forgetful(2, n_jobs=1), *data)
 
 
 def test_an_unknown_name_is_an_attribute_error():

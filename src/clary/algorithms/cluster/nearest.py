@@ -19,8 +19,10 @@ from clary.algorithms.cluster import tile
 _BLOCK = 16 * tile.ROWS
 _BLOCKS_UNTIL_FLUSH = 64
 """Sums run in float32 for so many blocks, then go to float64."""
-_CHUNK = 1 << 14
-"""Rows of another type than float32 that are converted at a time."""
+_CONVERTED_BYTES = 4 << 20
+"""Rows that are not float32 in C order are converted so many bytes at a time."""
+_FULL = 0.2
+"""Share of entries from which on sparse rows are faster as dense ones."""
 _UNWEIGHTED = np.zeros(0, np.float32)
 
 
@@ -64,7 +66,7 @@ def assign(
         (X[start:end] if len(bounds) > 2 else X, centers, weights[start:end], old.labels[start:end])
         for start, end in pairwise(bounds)
     ]
-    work = _sparse_part if issparse(X) else _dense_part
+    work = _sparse_part if issparse(X) and X.nnz < _FULL * rows * X.shape[1] else _dense_part
     if len(shares) == 1:
         parts = [work(*shares[0])]
     else:
@@ -91,20 +93,21 @@ def distances(X: Any, centers: np.ndarray, labels: np.ndarray) -> np.ndarray:
     return np.sqrt(np.maximum(squared - 2 * across + norms[labels], 0))
 
 
-def _dense_part(X: np.ndarray, centers: np.ndarray, weights: np.ndarray, labels: np.ndarray) -> Assignment:
+def _dense_part(X: Any, centers: np.ndarray, weights: np.ndarray, labels: np.ndarray) -> Assignment:
     """What the rows `X` change, their `labels` in place: weights and sums are those gained, or lost when negative."""
     found = Assignment.empty(0, *centers.shape)
     totals = found.weights, found.sums, found.squares
-    ready = X.dtype == np.float32 and X.flags.c_contiguous
+    ready = not issparse(X) and X.dtype == np.float32 and X.flags.c_contiguous
     shift = centers.mean(axis=0, dtype=np.float64).astype(np.float32 if ready else np.float64)
     panels = tile.panels(centers - shift)
     if ready:
         moved = _assign_dense(X, shift, weights, panels, labels, *totals)
     else:
         none, moved = np.zeros(X.shape[1], np.float32), 0
-        for start in range(0, len(X), _CHUNK):
-            part = slice(start, start + _CHUNK)
-            rows = np.ascontiguousarray(X[part] - shift, np.float32)
+        height = max(_BLOCK, _CONVERTED_BYTES // (4 * X.shape[1]))
+        for start in range(0, X.shape[0], height):
+            part = slice(start, start + height)
+            rows = np.ascontiguousarray((X[part].toarray() if issparse(X) else X[part]) - shift, np.float32)
             moved += _assign_dense(rows, none, weights[part], panels, labels[part], *totals)
     return replace(found, labels=labels, sums=found.sums + found.weights[:, None] * shift, moved=moved)
 
@@ -184,15 +187,17 @@ def _assign_sparse(values, indices, starts, weights, centers, half, labels, tota
     moved = 0
     scores = np.empty(len(half), np.float32)
     for r in range(len(labels)):
-        scores[:] = 0
+        for k in range(len(scores)):
+            scores[k] = -half[k]
         length = np.float32(0)
         for j in range(starts[r], starts[r + 1]):
             value = values[j]
             length += value * value
-            scores += value * centers[indices[j]]
+            line = centers[indices[j]]
+            for k in range(len(scores)):
+                scores[k] += value * line[k]
         nearest = 0
-        for k in range(len(half)):
-            scores[k] -= half[k]
+        for k in range(1, len(scores)):
             if scores[k] > scores[nearest]:
                 nearest = k
         weight = weights[r] if len(weights) else np.float32(1)

@@ -18,6 +18,8 @@ from clary.algorithms.decomposition.spectrum import Spectrum
 _BUFFER_BYTES = 8 << 20
 _FEWEST_ROWS = 4096
 """Adding a block to the matrix costs as much as multiplying some hundred rows, so blocks are higher than that."""
+_FULL = 0.2
+"""Share of entries from which on sparse rows are faster as dense ones."""
 
 
 class Scatter:
@@ -38,20 +40,13 @@ class Scatter:
 
     def update(self, X: Any) -> None:
         """Take in rows: (n, columns) float32, float64 or CSR."""
-        if issparse(X):
+        if not issparse(X):
+            self._update_dense(X)
+        elif X.nnz < _FULL * X.shape[0] * X.shape[1]:
             self._add(*_moments_of_sparse(X))
-            return
-        if self._buffer.dtype != X.dtype or not len(self._buffer):
-            self._renew(X)
-        start = 0
-        while start < len(X):
-            end = min(len(X), start + len(self._buffer) - self._filled)
-            room = self._buffer[self._filled : self._filled + end - start]
-            np.subtract(X[start:end], self._shift.astype(X.dtype), out=room)
-            self._filled += end - start
-            start = end
-            if self._filled == len(self._buffer):
-                self.flush()
+        else:
+            for start in range(0, X.shape[0], _FEWEST_ROWS):
+                self._update_dense(X[start : start + _FEWEST_ROWS].toarray())
 
     def flush(self) -> None:
         """Add what waits in the buffer."""
@@ -82,6 +77,19 @@ class Scatter:
         scatter = cls(len(arrays["mean"]))
         scatter._add(arrays["rows"].item(), arrays["mean"], arrays["matrix"])
         return scatter
+
+    def _update_dense(self, X: np.ndarray) -> None:
+        if self._buffer.dtype != X.dtype or not len(self._buffer):
+            self._renew(X)
+        start = 0
+        while start < len(X):
+            end = min(len(X), start + len(self._buffer) - self._filled)
+            room = self._buffer[self._filled : self._filled + end - start]
+            np.subtract(X[start:end], self._shift.astype(X.dtype), out=room)
+            self._filled += end - start
+            start = end
+            if self._filled == len(self._buffer):
+                self.flush()
 
     def _renew(self, X: np.ndarray) -> None:
         """A buffer for rows like `X`, which are about their mean if they are the first."""

@@ -30,7 +30,7 @@ class Sketch:
     """
 
     def __init__(self, test: np.ndarray):
-        self.test = test
+        self.test = np.ascontiguousarray(test)
         self.rows = 0
         self.shift = np.zeros(len(test))
         self.product = np.zeros(test.shape)

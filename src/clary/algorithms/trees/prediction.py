@@ -15,8 +15,6 @@ import numpy as np
 import xgboost
 from xgboost.libpath import find_lib_path
 
-from clary.algorithms.trees.forest import Forest
-
 _Shape = ctypes.POINTER(ctypes.c_uint64)
 _Floats = ctypes.POINTER(ctypes.c_float)
 
@@ -30,6 +28,8 @@ FEW_ROWS = 64
 
 def dense_predictor(booster: xgboost.Booster, rounds: int = 0) -> Predictor:
     """The fastest way to this booster's predictions. `rounds` is how many rounds of boosting count; 0 is all."""
+    from clary.algorithms.trees.forest import Forest  # stands on numba, which training does not need
+
     library, forest = DensePredictor(booster, rounds), Forest.of(booster, rounds)
     if forest is None:
         return library

@@ -60,6 +60,7 @@ RUNTIMES: dict[str, Runtime] = {
     "faiss": Runtime((*_JOBS, "numpy", "scipy.sparse"), idle=(f"{_PROGRAMS}.knn",)),
     "xgboost": Runtime(
         (*_JOBS, "numpy", "scipy.sparse", "xgboost", f"{_PROGRAMS}.xgboost.training", f"{_PROGRAMS}.xgboost.serving"),
+        idle=("clary.algorithms.trees.forest",),
         hidden=("sklearn", "pandas"),  # for interfaces that no program of it here uses: 0.6 s and 65 MB
     ),
 }

@@ -100,6 +100,17 @@ def test_the_reason_is_that_of_the_host_that_failed(clients: dict[str, Any]) -> 
     assert job["FailureReason"].endswith("host: algo-2")
 
 
+def test_a_host_without_a_share_says_what_to_do(clients: dict[str, Any]) -> None:
+    job = train(
+        clients,
+        "one-object-for-two",
+        uri="train/a",
+        AlgorithmSpecification={"TrainingImage": "linear-learner:1", "TrainingInputMode": "File"},
+        HyperParameters={"predictor_type": "binary_classifier"},
+    )
+    assert "ShardedByS3Key leaves no object for algo-2; store the rows in at least 2 objects" in job["FailureReason"]
+
+
 def test_more_hosts_than_this_machine_takes_are_refused(clients: dict[str, Any]) -> None:
     resources = {"InstanceCount": 21, "InstanceType": "ml.m5.large", "VolumeSizeInGB": 1}
     with pytest.raises(ClientError, match="usage' is 20 Instances") as caught:

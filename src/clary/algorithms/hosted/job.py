@@ -130,8 +130,14 @@ class TrainingJob:
         if self.input_mode(name) == "Pipe":
             return Channel.of_pipe(path, reader)
         if not any(True for _ in data_files(path)):
-            raise CustomerError(f"No data in {name} channel: it holds no file whose name begins with neither '.' nor '_'")
+            raise CustomerError(f"No data in {name} channel: {self._why_empty(name)}")
         return Channel.of_directory(path, reader)
+
+    def _why_empty(self, name: str) -> str:
+        if len(self.hosts) > 1 and self.channels[name].get("S3DistributionType") == "ShardedByS3Key":
+            share = f"ShardedByS3Key leaves no object for {self.current_host}"
+            return f"{share}; store the rows in at least {len(self.hosts)} objects, or use FullyReplicated"
+        return "it holds no file whose name begins with neither '.' nor '_'"
 
 
 def _host_order(host: str) -> tuple[int, str]:

@@ -55,6 +55,7 @@ class Checkpoints:
         if self._thread.is_alive():
             self._thread.join()
         self._keep(self._look())
+        self._scratch.unlink(missing_ok=True)
 
     def _follow(self) -> None:
         seen = self._kept

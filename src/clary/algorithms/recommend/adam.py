@@ -17,7 +17,10 @@ from clary.algorithms.recommend.parameters import Parameters, csr_arrays
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """rates, decays : of (bias, weights, factors). batch : rows per step. rescale : None is 1 / batch. clip : None is no limit."""
+    """rates, decays : of (bias, weights, factors). batch : rows per step.
+
+    rescale : what the summed gradient is multiplied by; None is 1 / batch. clip : its largest size; None is no limit.
+    """
 
     rates: tuple[float, float, float]
     decays: tuple[float, float, float]

@@ -24,21 +24,36 @@ _SHAPE, _RATE, _STRENGTH = 1.0, 1.0, 1.0
 
 
 class Sampler:
-    """The state of a chain. `run` moves it."""
+    """The state of a chain; `run` moves it. `labels`, `importance` and `scores` are (rows,), in an order of its own."""
 
-    def __init__(self, features: csr_matrix, labels: np.ndarray, groups: np.ndarray, factors: int, seed: int, probit: bool):
-        """`features` (rows, features); `labels` (rows,), 0 and 1 for probit; `groups` (features,) 0, 1, ...: a prior each."""
-        self._random = np.random.default_rng(seed)
+    def __init__(
+        self,
+        features: csr_matrix,
+        labels: np.ndarray,
+        groups: np.ndarray,
+        *,
+        factors: int,
+        seed: int,
+        probit: bool,
+        importance: np.ndarray | None = None,
+    ):
+        """features : (rows, features). labels : (rows,), 0 and 1 for probit. groups : (features,) 0, 1, ...: a prior each.
+
+        importance : (rows,) how many rows each row counts for.
+        """
         order = _order(features)
+        self._random = np.random.default_rng(seed)
         self._features = features[order]
         self._by_column = self._features.tocsc()
-        self._labels = np.asarray(labels, np.float32)[order]
+        self.labels = np.asarray(labels, np.float32)[order]
+        self.importance = np.ones_like(self.labels) if importance is None else np.asarray(importance, np.float32)[order]
+        self._rows = float(self.importance.sum(dtype=np.float64))
         self._probit = probit
         self._groups = groups.astype(np.int32)
         self._used = factors + 1
         self._coefficients = np.zeros((features.shape[1], padded(self._used)), np.float32)
         self._coefficients[:, 1 : self._used] = 0.1 * self._random.standard_normal((features.shape[1], factors))
-        self._bias = 0.0 if probit else float(self._labels.mean())
+        self._bias = 0.0 if probit else float(np.average(self.labels, weights=self.importance))
         kinds = int(groups.max()) + 1
         self._sizes = np.bincount(groups, minlength=kinds)
         self._means = np.zeros((kinds, self._coefficients.shape[1]), np.float32)
@@ -50,17 +65,17 @@ class Sampler:
         columns = self._by_column
         data = columns.data.astype(np.float32), columns.indices.astype(np.int32), columns.indptr.astype(np.int64)
         sums = np.ascontiguousarray(self._features @ self._coefficients, np.float32)
-        scores = self.machine().scores(self._features)
+        self.scores = self.machine().scores(self._features)
         for _ in range(sweeps):
-            targets = self._latent(scores) if self._probit else self._labels
-            residuals = targets - scores
+            targets = self._latent(self.scores) if self._probit else self.labels
+            residuals = targets - self.scores
             if not self._probit:
-                self._precision = float(self._gamma(len(residuals), float(residuals @ residuals)))
+                self._precision = float(self._gamma(self._rows, float(residuals**2 @ self.importance)))
             residuals -= self._move_bias(residuals)
             self._draw_priors()
-            chain = self._coefficients, sums, residuals, np.float32(self._precision)
+            chain = self._coefficients, sums, residuals, self.importance * np.float32(self._precision)
             sweep(*data, *chain, self._means, self._precisions, self._groups, self._noise())
-            scores = targets - residuals
+            self.scores = targets - residuals
             yield self.machine()
 
     def machine(self) -> Parameters:
@@ -69,19 +84,19 @@ class Sampler:
 
     def _latent(self, scores: np.ndarray) -> np.ndarray:
         """Normal around the scores, truncated to above zero for class 1 and to below for class 0, by the inverse of its CDF."""
-        sign = np.where(self._labels > 0, 1.0, -1.0)
+        sign = np.where(self.labels > 0, 1.0, -1.0)
         beyond = ndtr(sign * scores.astype(np.float64))  # probability of the class
         uniform = np.clip(self._random.random(len(scores)) * beyond, 1e-300, 1)
         return (scores - sign * ndtri(uniform)).astype(np.float32)
 
-    def _gamma(self, count: np.ndarray | int, squares: np.ndarray | float) -> np.ndarray:
+    def _gamma(self, count: float, squares: np.ndarray | float) -> np.ndarray:
         """Precisions of Gaussians, given `count` values with a sum of `squares`."""
         return self._random.gamma((_SHAPE + count) / 2, 2 / (_RATE + squares))
 
     def _move_bias(self, residuals: np.ndarray) -> np.float32:
         """Draw the bias; returns by how much it moved."""
-        precision = self._precision * len(residuals) + _STRENGTH
-        mean = self._precision * (float(residuals.sum(dtype=np.float64)) + len(residuals) * self._bias) / precision
+        precision = self._precision * self._rows + _STRENGTH
+        mean = self._precision * (float(residuals @ self.importance) + self._rows * self._bias) / precision
         before, self._bias = self._bias, mean + self._random.standard_normal() / math.sqrt(precision)
         return np.float32(self._bias - before)
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from clary.algorithms.recommend.lanes import LANES, add, load, multiply, splat, store, subtract, total
+from clary.algorithms.recommend.lanes import LANES, add, load, multiply, prefetch, splat, store, subtract, total
+
+_AHEAD = 16
+"""Values between a row's fetch from memory and its use: the rows of a feature lie anywhere."""
 
 
 @njit(inline="always", error_model="numpy")
@@ -37,33 +40,39 @@ def _factorize(matrix):  # type: ignore[no-untyped-def]
 
 
 @njit(inline="always", error_model="numpy")
-def _draw(upper, gradient, noise, feature):  # type: ignore[no-untyped-def]
-    """Turn `gradient` g into P^-1 g + P^-1/2 z, where P = U'U; z is the feature's row of `noise`."""
+def _draw(upper, gradient, noise, feature, drawn):  # type: ignore[no-untyped-def]
+    """Fill `drawn` with P^-1 g + P^-1/2 z, where P = U'U, g is `gradient` (overwritten) and z the feature's row of `noise`."""
     width = len(gradient)
     for row in range(width):
         solved = gradient[row] * upper[row, row]
-        for column in range(row + 1, width):
-            gradient[column] -= solved * upper[row, column]
-        gradient[row] = solved + noise[feature, row]
+        gradient[row] = solved
+        scale = splat(solved)
+        drawn[row] = solved + noise[feature, row]
+        for lane in range(row // LANES * LANES, width, LANES):  # what is solved already may be spoilt: it is in `drawn`
+            store(gradient, lane, subtract(load(gradient, lane), multiply(scale, load(upper, row * width + lane))))
+    for row in range(width):
+        gradient[row] = 0
     for row in range(width - 1, -1, -1):
-        solved = gradient[row]
-        for column in range(row + 1, width):
-            solved -= upper[row, column] * gradient[column]
-        gradient[row] = solved * upper[row, row]
+        known = splat(np.float32(0))
+        for lane in range(row // LANES * LANES, width, LANES):  # zero where nothing is known yet
+            known = add(known, multiply(load(upper, row * width + lane), load(gradient, lane)))
+        gradient[row] = (drawn[row] - total(known)) * upper[row, row]
+    drawn[:] = gradient
 
 
 @njit(
-    "void(f4[::1], i4[::1], i8[::1], f4[:,::1], f4[:,::1], f4[::1], f4, f4[:,::1], f4[:,::1], i4[::1], f4[:,::1])",
+    "void(f4[::1], i4[::1], i8[::1], f4[:,::1], f4[:,::1], f4[::1], f4[::1], f4[:,::1], f4[:,::1], i4[::1], f4[:,::1])",
     cache=True,
     nogil=True,
     error_model="numpy",
     fastmath={"contract", "reassoc", "nsz"},
 )
-def sweep(values, rows, starts, coefficients, sums, residuals, precision, means, precisions, groups, noise):  # type: ignore[no-untyped-def]
+def sweep(values, rows, starts, coefficients, sums, residuals, certainty, means, precisions, groups, noise):  # type: ignore[no-untyped-def]
     """Draw the coefficients of all features once, in their order; `sums` and `residuals` follow.
 
     values, rows, starts : the data by columns (CSC). coefficients : (features, width) weight, factors, zeros.
-    sums : (rows, width) sum_j x_j of the coefficients. residuals : (rows,) label - score. precision : of the noise of labels.
+    sums : (rows, width) sum_j x_j of the coefficients. residuals : (rows,) label - score.
+    certainty : (rows,) precision of each label.
     means, precisions : (groups, width) of the Gaussian prior of a group's coefficients; groups : (features,).
     noise : (features, width) standard normal, zero in the padding.
     """
@@ -71,6 +80,7 @@ def sweep(values, rows, starts, coefficients, sums, residuals, precision, means,
     posterior = np.empty((width, width), np.float32)
     gradient = np.empty(width, np.float32)
     slopes = np.empty(width, np.float32)
+    step = np.empty(width, np.float32)
     for feature in range(len(coefficients)):
         group = groups[feature]
         posterior[:] = 0
@@ -79,26 +89,30 @@ def sweep(values, rows, starts, coefficients, sums, residuals, precision, means,
             gradient[column] = precisions[group, column] * (means[group, column] - coefficients[feature, column])
         for place in range(starts[feature], starts[feature + 1]):
             row = rows[place]
+            soon = rows[min(place + _AHEAD, len(rows) - 1)]
+            prefetch(sums, soon * width)
+            prefetch(residuals, soon)
+            prefetch(certainty, soon)
             _slopes(coefficients, feature, sums, row, values[place], slopes)
-            error = splat(precision * residuals[row])
+            error = splat(certainty[row] * residuals[row])
             for lane in range(0, width, LANES):
                 store(gradient, lane, add(load(gradient, lane), multiply(error, load(slopes, lane))))
             for column in range(width):
-                scale = splat(precision * slopes[column])
+                scale = splat(certainty[row] * slopes[column])
                 for lane in range(column // LANES * LANES, width, LANES):
                     product = multiply(scale, load(slopes, lane))
                     store(posterior, column * width + lane, add(load(posterior, column * width + lane), product))
         _factorize(posterior)
-        _draw(posterior, gradient, noise, feature)
+        _draw(posterior, gradient, noise, feature, step)
         for place in range(starts[feature], starts[feature + 1]):
             row = rows[place]
             scale = splat(values[place])
             _slopes(coefficients, feature, sums, row, values[place], slopes)
             change = splat(np.float32(0))
             for lane in range(0, width, LANES):
-                step = load(gradient, lane)
-                change = add(change, multiply(load(slopes, lane), step))
-                store(sums, row * width + lane, add(load(sums, row * width + lane), multiply(scale, step)))
+                moved = load(step, lane)
+                change = add(change, multiply(load(slopes, lane), moved))
+                store(sums, row * width + lane, add(load(sums, row * width + lane), multiply(scale, moved)))
             residuals[row] -= total(change)
         for column in range(width):
-            coefficients[feature, column] += gradient[column]
+            coefficients[feature, column] += step[column]

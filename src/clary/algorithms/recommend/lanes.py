@@ -136,6 +136,21 @@ def total(typing: Any, values: Any) -> Any:
     return types.float32(vector), generate
 
 
+@_kernel
+def prefetch(typing: Any, array: Any, place: Any) -> Any:
+    """Have the memory around `place` of `array` fetched, without waiting for it; any place is allowed."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        word = ir.IntType(32)
+        address = builder.bitcast(_address(context, builder, signature, arguments), ir.IntType(8).as_pointer())
+        function = ir.FunctionType(ir.VoidType(), [ir.IntType(8).as_pointer(), word, word, word])
+        fetch = cgutils.get_or_insert_function(builder.module, function, "llvm.prefetch.p0i8")
+        builder.call(fetch, [address, word(1), word(3), word(1)])  # to write, keep close, data
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp), generate
+
+
 def _address(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     begin = context.make_array(signature.args[0])(context, builder, arguments[0]).data
     return builder.bitcast(builder.gep(begin, [arguments[1]]), _VECTOR.as_pointer())

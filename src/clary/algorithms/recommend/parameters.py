@@ -27,10 +27,18 @@ class Parameters:
         wide[:, : factors.shape[1]] = factors
         return cls(np.array([bias], np.float32), np.ascontiguousarray(weights, np.float32), wide)
 
+    @classmethod
+    def empty(cls, features: int, factors: int) -> Parameters:
+        """All zero."""
+        width = padded(factors)
+        return cls(np.zeros(1, np.float32), np.zeros(features, np.float32), np.zeros((features, width), np.float32))
+
     def scores(self, features: csr_matrix) -> np.ndarray:
         """(rows,) float32: bias + sum_i w_i x_i + sum_{i<j} <v_i, v_j> x_i x_j."""
         scores = np.empty(features.shape[0], np.float32)
-        score_rows(*csr_arrays(features), self.bias, self.weights, self.factors, scores)
+        # arrays that joblib maps into workers are read-only, which the kernel's signature is not: those are copied
+        bias, weights, factors = (np.require(array, None, ["C", "W"]) for array in (self.bias, self.weights, self.factors))
+        score_rows(*csr_arrays(features), bias, weights, factors, scores)
         return scores
 
 

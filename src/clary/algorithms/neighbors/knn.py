@@ -127,30 +127,70 @@ class KNN(Estimator):
             reservoir = Reservoir(self.sample_size, self.seed)
             reservoir.add(rows, labels)
             kept = reservoir.sample()
-            rows, labels, self.sample_indices_ = kept.features, kept.labels, kept.positions
+            rows, labels, self.sample_indices_ = kept.features, labels[kept.positions], kept.positions
         self._build(rows, labels)
         return self
 
-    def kneighbors(self, X: Any, k: int | None = None) -> tuple[np.ndarray, np.ndarray]:
+    @classmethod
+    def of_index(cls, index: search.Index, labels: Any, columns: int, **parameters: Any) -> Self:
+        """A fitted estimator around an index that exists: of vectors in the space that `parameters` say, for rows of `columns`.
+
+        Raises `ValueError` when labels and vectors, or the columns, do not belong together.
+        """
+        model = cls(**parameters)
+        model._check_parameters()
+        if len(labels) != index.ntotal:
+            raise ValueError(f"{index.ntotal} vectors and {len(labels)} labels do not belong together")
+        if model.k > index.ntotal:
+            raise ValueError(f"k={model.k} neighbours need as many vectors; there are {index.ntotal}: lower k")
+        model.n_features_in_ = columns
+        model.labels_ = model._coded(np.asarray(labels))
+        model.sample_indices_ = np.arange(len(labels))
+        model._adopt(index)
+        return model
+
+    def nearest(self, X: Any, k: int | None = None) -> tuple[np.ndarray, np.ndarray]:
         """Distances (rows, k) float32, ascending, and positions (rows, k) in `labels_`, of the k nearest rows.
 
-        The distance is the Euclidean one, 1 - cosine, or minus the inner product. `k` is the estimator's when absent.
+        The distance is the square of the Euclidean one, 1 - cosine, or minus the inner product. `k` is the estimator's when
+        absent.
         """
-        queries = self._queries(X)
-        distances, places = self._nearest(queries, k or self.k)
+        check_is_fitted(self, "index_")
+        X = validate_data(self, X, accept_sparse="csr", dtype=np.float32, reset=False)
+        count = self.k if k is None else k
+        if not 1 <= count <= self.index_.ntotal:
+            raise ValueError(f"k={count} must be between 1 and the rows kept, {self.index_.ntotal}")
+        with search.threads(self._threads):
+            found, places = self._searcher(self._space.vectors(X.toarray() if issparse(X) else X), count)
+        if self.index_metric == "L2":
+            return found, places
+        return (1 - found if self.index_metric == "COSINE" else -found), places
+
+    @property
+    def reduction_(self) -> reduction.Reduction | None:
+        """The projection in use."""
+        check_is_fitted(self, "index_")
+        return self._space.reduction
+
+    def kneighbors(self, X: Any, k: int | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """As `nearest`, with the Euclidean distance itself."""
+        distances, places = self.nearest(X, k)
         return (np.sqrt(distances) if self.index_metric == "L2" else distances), places
 
     def predict(self, X: Any) -> np.ndarray:
         """(rows,) the class, or the mean label in float64."""
-        labels = self._labels_near(X)
-        if not _classifies(self):
-            return votes.mean(labels)
-        return self.classes_[votes.majority(labels)]
+        return self.decide(self.nearest(X)[1])
+
+    def decide(self, places: np.ndarray) -> np.ndarray:
+        """What the neighbours at `places` (rows, k) say: (rows,) the class, or the mean label in float64."""
+        labels = self.labels_[places]
+        return self.classes_[votes.majority(labels)] if _classifies(self) else votes.mean(labels)
 
     @available_if(_classifies)
     def predict_proba(self, X: Any) -> np.ndarray:
         """(rows, classes) float64: the share of the neighbours that is of each class."""
-        return votes.shares(self._labels_near(X), len(self.classes_))
+        places = self.nearest(X)[1]
+        return votes.shares(self.labels_[places], len(self.classes_))
 
     def score(self, X: Any, y: Any) -> float:
         """Accuracy of a classifier, R² of a regressor."""
@@ -197,7 +237,6 @@ class KNN(Estimator):
     def _build(self, rows: np.ndarray, labels: np.ndarray) -> None:
         if self.k > len(rows):
             raise ValueError(f"k={self.k} neighbours need as many rows; got n_samples={len(rows)}: lower k")
-        self._space = self._make_space(rows.shape[1])
         plan = search.Plan(
             self.index_type,
             "L2" if self.index_metric == "L2" else "INNER_PRODUCT",
@@ -207,42 +246,29 @@ class KNN(Estimator):
             self.seed,
         )
         with search.threads(self._threads):
-            self.index_ = search.build(self._space.vectors(rows), plan)
+            index = search.build(self._make_space().vectors(rows), plan)
         self.labels_ = labels
-        self._searcher = search.Searcher(self.index_)
+        self._adopt(index)
 
-    def _make_space(self, columns: int) -> Space:
+    def _adopt(self, index: search.Index) -> None:
+        self._space = self._make_space()
+        if index.d != self._space.dimension:
+            raise ValueError(f"vectors of {index.d} columns where these parameters make {self._space.dimension}")
+        self.index_ = index
+        self._searcher = search.Searcher(index)
+
+    def _make_space(self) -> Space:
+        """Where rows become vectors; a projection's columns, or the rows' own, are a multiple of `pq_m` for IVFPQ."""
+        columns, target = self.n_features_in_, self.dimension_reduction_target
         multiple = self.pq_m if self.index_type == "IVFPQ" else 1
-        projection, dimension = None, multiple_of(multiple, columns)
-        if self.dimension_reduction_type is not None and self.dimension_reduction_target is not None:
-            if self.dimension_reduction_target >= columns:
-                raise ValueError(
-                    f"dimension_reduction_target={self.dimension_reduction_target} must be below the columns of X, {columns}"
-                )
-            target = multiple_of(multiple, self.dimension_reduction_target)
-            projection = reduction.make(self.dimension_reduction_type, self.seed, columns, min(target, columns))
+        projection = None
+        if self.dimension_reduction_type is not None and target is not None:
+            if target >= columns:
+                raise ValueError(f"dimension_reduction_target={target} must be below the columns of X, {columns}")
+            raised = min(multiple_of(multiple, target), columns)
+            projection = reduction.make(self.dimension_reduction_type, self.seed, columns, raised)
         dimension = multiple_of(multiple, projection.target_dim if projection else columns)
         return Space(columns, projection, self.index_metric == "COSINE", dimension)
-
-    def _queries(self, X: Any) -> np.ndarray:
-        check_is_fitted(self, "index_")
-        X = validate_data(self, X, accept_sparse="csr", dtype=np.float32, reset=False)
-        return self._space.vectors(X.toarray() if issparse(X) else X)
-
-    def _labels_near(self, X: Any) -> np.ndarray:
-        """(rows, k) labels of the neighbours, nearest first."""
-        places = self._nearest(self._queries(X), self.k)[1]
-        return self.labels_[places]
-
-    def _nearest(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-        """Distances (squared for L2) and places."""
-        if not 1 <= k <= self.index_.ntotal:
-            raise ValueError(f"k={k} must be between 1 and the rows kept, {self.index_.ntotal}")
-        with search.threads(self._threads):
-            found, places = self._searcher(queries, k)
-        if self.index_metric == "L2":
-            return found, places
-        return (1 - found if self.index_metric == "COSINE" else -found), places
 
     @property
     def _threads(self) -> int | None:
@@ -256,10 +282,9 @@ class KNN(Estimator):
         return document, arrays
 
     def _restore(self, document: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
+        index = arrays.pop("index_")
         super()._restore(document, arrays)
-        self.index_ = search.from_bytes(arrays["index_"])
-        self._searcher = search.Searcher(self.index_)
-        self._space = self._make_space(self.n_features_in_)
+        self._adopt(search.from_bytes(index))
 
 
 def _require_positive(name: str, value: Any) -> None:

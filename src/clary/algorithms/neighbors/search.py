@@ -11,9 +11,10 @@ distances from differences, and looks again at the rows where the error bound of
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import faiss
@@ -62,18 +63,42 @@ def build(vectors: np.ndarray, plan: Plan) -> Index:
     return index
 
 
+def plan_of(index: Index) -> Plan:
+    """The plan that `index` was built to, as far as the index tells."""
+    metric: Metric = "L2" if index.metric_type == faiss.METRIC_L2 else "INNER_PRODUCT"
+    if isinstance(index, faiss.IndexFlat):
+        return Plan("Flat", metric)
+    if isinstance(index, faiss.IndexIVFPQ):
+        return Plan("IVFPQ", metric, index.nlist, index.nprobe, index.pq.M)
+    return Plan("IVFFlat", metric, index.nlist, index.nprobe)
+
+
 def to_bytes(index: Index) -> np.ndarray:
     """FAISS's own file format, (n,) uint8."""
     return faiss.serialize_index(index)
 
 
 def from_bytes(data: np.ndarray) -> Index:
-    """The index of `to_bytes`, or of a file that FAISS wrote. Raises `ValueError` for anything else."""
+    """The index of `to_bytes`. Raises `ValueError` for anything else."""
+    return _searchable(lambda: faiss.deserialize_index(data))
+
+
+def to_file(index: Index, path: Path) -> None:
+    """FAISS's own file format."""
+    faiss.write_index(index, str(path))
+
+
+def from_file(path: Path) -> Index:
+    """The index in a file that FAISS wrote. Raises `ValueError` for any other."""
+    return _searchable(lambda: faiss.read_index(str(path)))
+
+
+def _searchable(read: Callable[[], faiss.Index]) -> Index:
     try:
-        index = faiss.deserialize_index(data)
+        index = read()
     except RuntimeError as error:
-        raise ValueError(f"not a FAISS index: {error}") from error
-    if not isinstance(index, faiss.IndexFlat | faiss.IndexIVF):
+        raise ValueError(f"no FAISS index: {error}") from error
+    if not isinstance(index, faiss.IndexFlat | faiss.IndexIVFFlat | faiss.IndexIVFPQ):
         raise ValueError(f"a FAISS index of kind {type(index).__name__}; Flat, IVFFlat and IVFPQ can be searched")
     return index
 

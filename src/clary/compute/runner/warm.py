@@ -42,6 +42,8 @@ class Runtime:
 
 _JOBS = ("clary.compute.supervisor.main", "clary.compute.supervisor.objects")
 _PROGRAMS = "clary.algorithms.hosted"
+_FRAMES = ("pandas", "pyarrow")
+"""scikit-learn imports these where they are installed, for data frames, which no request or channel holds: 130 MB."""
 RUNTIMES: dict[str, Runtime] = {
     "bare": Runtime(_JOBS),
     "numpy": Runtime((*_JOBS, "numpy")),
@@ -56,8 +58,9 @@ RUNTIMES: dict[str, Runtime] = {
             f"{_PROGRAMS}.ipinsights",
             f"{_PROGRAMS}.lda",
         ),
+        hidden=_FRAMES,
     ),
-    "faiss": Runtime((*_JOBS, "numpy", "scipy.sparse"), idle=(f"{_PROGRAMS}.knn",)),
+    "faiss": Runtime((*_JOBS, "numpy", "scipy.sparse"), idle=(f"{_PROGRAMS}.knn",), hidden=_FRAMES),
     "xgboost": Runtime(
         (*_JOBS, "numpy", "scipy.sparse", "xgboost", f"{_PROGRAMS}.xgboost.training", f"{_PROGRAMS}.xgboost.serving"),
         idle=("clary.algorithms.trees.forest",),

@@ -19,11 +19,15 @@ CHUNK_ROWS = 4096
 
 @dataclass(slots=True)
 class Judgement:
-    """Of every candidate: the mean loss in raw units, what it is judged by (lower is better), and its threshold."""
+    """Of every candidate: the mean loss in raw units, what it is judged by (lower is better), and its threshold.
+
+    `latest`: later models count as better whatever the costs, as those are of the way and not of the model it led to.
+    """
 
     losses: np.ndarray
     costs: np.ndarray
     thresholds: np.ndarray
+    latest: bool = False
 
     @property
     def best(self) -> int:
@@ -38,7 +42,7 @@ class Judgement:
 def by_training_loss(learner: Learner, recipe: Recipe) -> Judgement:
     """By the losses of the epoch's own rows, each counted before it was learned from."""
     mean = learner.losses / max(learner.rows, 1) * losses.unit(recipe.loss_name, learner.scaling.label_stdev)
-    return Judgement(mean, mean, _default_thresholds(learner, recipe))
+    return Judgement(mean, mean, _default_thresholds(learner, recipe), latest=True)
 
 
 def by_rows(learner: Learner, recipe: Recipe, batches: Iterable[Batch]) -> Judgement:

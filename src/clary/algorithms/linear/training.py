@@ -94,8 +94,8 @@ def train(
         report(Report(epoch, learner, judgement))
         reached = float(judgement.costs[judgement.best]), float(judgement.losses[judgement.best])
         patience = recipe.early_stopping_patience if _improves(reached[0], lowest[0], recipe) else patience - 1
-        if best is None or reached < lowest:
-            best, lowest = _model(learner, judgement, epoch), reached
+        if best is None or reached < lowest or judgement.latest:
+            best, lowest = _model(learner, judgement, epoch), min(reached, lowest)
         if patience == 0:
             break
     assert best is not None

@@ -160,17 +160,22 @@ class _Training:
 
     def _judge(self, learner: Learner) -> Judgement:
         """The leader judges, and all hosts take its word."""
+        if self._training_loss_judges:
+            return judging.by_training_loss(learner, self._recipe)  # merged: the same on every host
         if not self._cluster.is_leader:
-            return Judgement(**self._cluster.broadcast(None))
+            heard = self._cluster.broadcast(None)
+            return Judgement(heard["losses"], heard["costs"], heard["thresholds"])
         judgement = self._judged(learner)
         self._cluster.broadcast(judgement.arrays())
         return judgement
 
+    @property
+    def _training_loss_judges(self) -> bool:
+        return self._validation is None and self._recipe.num_models == 1 and self._recipe.criterion == "loss_function"
+
     def _judged(self, learner: Learner) -> Judgement:
         if self._validation is not None:
             return judging.by_rows(learner, self._recipe, self._validation.batches())
-        if self._recipe.num_models == 1 and self._recipe.criterion == "loss_function":
-            return judging.by_training_loss(learner, self._recipe)
         return judging.by_rows(learner, self._recipe, self._reservoir.batches)
 
     def _evaluate(self, learner: Learner, model: training.Model) -> None:

@@ -51,7 +51,8 @@ def rng():
 
 def tuned(**more) -> dict:
     """Enough small steps to come to the optimum."""
-    return {"epochs": 200, "early_stopping_patience": 200, "mini_batch_size": 50, **more}
+    parameters = {"lr_scheduler_step": 10, **more.pop("parameters", {})}
+    return {"epochs": 200, "early_stopping_patience": 200, "mini_batch_size": 50, "parameters": parameters, **more}
 
 
 def binary_data(rng, rows=2000, columns=5):
@@ -162,7 +163,7 @@ def test_every_regression_loss_comes_to_its_optimum(name, rng):
     X = rng.normal(size=(1500, 3)).astype(np.float32) * [1, 5, 0.2] + [0, 30, 4]
     y = (X @ [2, -1, 3] + rng.standard_t(3, 1500) + 7).astype(np.float32)
     given = {"quantile": 0.8, "huber_delta": 0.5, "loss_insensitivity": 0.1}
-    model = LinearLearner("regressor", loss=name, parameters=given, **tuned()).fit(X, y)
+    model = LinearLearner("regressor", loss=name, **tuned(parameters=given)).fit(X, y)
     parameter = Recipe("regressor", loss=name, **given).objective.parameter
     deviation = y.astype(np.float64).std()
 

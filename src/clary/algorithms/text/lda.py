@@ -16,7 +16,7 @@ from clary.algorithms.text.moments import whitened
 from clary.algorithms.text.tensor_power import decompose
 from clary.algorithms.text.topics import Polish, Topics
 
-_MORE = 1.25
+MORE_TOPICS = 1.25
 """Topics looked for per topic asked for; those with the largest alpha are kept."""
 _POOL_SWEEPS = 7
 """Sweeps before the choice: alpha is known by then, and a topic that was split grows together again after it."""
@@ -154,7 +154,7 @@ class LDA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):
 
     def _spectral(self, counts: csr_matrix) -> Topics:
         """A quarter more topics than asked for, or as many as the moments show; all of the same alpha."""
-        wanted = math.ceil(self.num_topics * _MORE)
+        wanted = math.ceil(self.num_topics * MORE_TOPICS)
         moments = whitened(counts, wanted, self.alpha0, self.seed)
         _, vectors = decompose(
             moments.third, starts=self.max_restarts, iterations=self.max_iterations, tolerance=self.tol, seed=self.seed

@@ -10,8 +10,8 @@ from scipy.sparse import issparse
 from clary.formats.batch import Batch
 
 ROWS = 100_000
-VALUES = 16_000_000
-"""Bounds of the reservoir: rows, and numbers (64 MB)."""
+VALUES = 4_000_000
+"""Bounds of the reservoir: rows, and numbers (16 MB)."""
 
 
 def first_rows(batches: Iterator[Batch], rows: int) -> list[Batch]:
@@ -29,9 +29,11 @@ def first_rows(batches: Iterator[Batch], rows: int) -> list[Batch]:
 class Reservoir:
     """Mini-batches of one epoch, each as likely to be kept as any other (Vitter 1985, algorithm R)."""
 
-    def __init__(self, mini_batch_size: int, columns: int, seed: int = 0):
+    def __init__(self, mini_batch_size: int, like: Batch, seed: int = 0):
+        """`like`: rows of the channel, which tell how many numbers a row holds."""
+        per_row = like.features.nnz / like.rows if issparse(like.features) else like.columns
         self.batches: list[Batch] = []
-        self._places = max(1, min(ROWS, VALUES // columns) // mini_batch_size)
+        self._places = max(1, int(min(ROWS, VALUES / max(per_row, 1))) // mini_batch_size)
         self._seen = 0
         self._rng = np.random.default_rng(seed)
 

@@ -82,7 +82,7 @@ class _Training:
         learner = training.learner(self._recipe, statistics, seed=0)
         self._columns = learner.features
         self._reporter.scaling(learner.scaling)
-        self._reservoir = Reservoir(self._recipe.mini_batch_size, learner.features)
+        self._reservoir = Reservoir(self._recipe.mini_batch_size, sample[0])
         self._validation = self._rows("validation", learner.features) if "validation" in self._job.channels else None
         try:
             model = training.train(

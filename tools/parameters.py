@@ -10,19 +10,26 @@ import ast
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "clary"
 PAGE = ROOT / "docs" / "parameters.md"
 REQUESTS = {
-    "CreateTrainingJob": "training_jobs",
-    "CreateModel": "models",
-    "CreateEndpointConfig": "endpoint_configs",
-    "CreateEndpoint": "endpoints",
-    "CreateTransformJob": "transform_jobs",
+    "sagemaker": (
+        "CreateTrainingJob",
+        "CreateModel",
+        "CreateEndpointConfig",
+        "CreateEndpoint",
+        "UpdateEndpoint",
+        "CreateTransformJob",
+    ),
+    "logs": ("CreateLogGroup", "PutLogEvents"),
+    "cloudwatch": ("PutMetricData",),
 }
-"""The requests that start something, and the file that takes each."""
-ACTING = ("services/sagemaker", "services/declared.py", "compute", "catalog")
+"""Of each service, the requests that start or keep something."""
+ACTING = ("services/declared.py", "compute", "catalog", "storage")
+"""What acts on requests, beside the service itself."""
 
 
 def refused() -> dict[str, list[str]]:
@@ -73,30 +80,39 @@ def _generated(generator: ast.GeneratorExp, constants: dict[str, list[str]]) -> 
 
 
 def recorded() -> dict[str, list[str]]:
-    """Operation -> members of its request that are kept and shown again, and change nothing."""
+    """Operation -> members of its request, dotted where they are nested, that are taken and change nothing."""
     from clary.gateway.wire import load_service
 
-    model = load_service("sagemaker")
     all_refused = refused()
-    return {
-        operation: [
-            member
-            for member in model.operation_model(operation).input_shape.members
-            if member not in _mentioned() and not _is_refused(member, all_refused.get(f"sagemaker/{file}", []))
-        ]
-        for operation, file in REQUESTS.items()
-    }
+    found = {}
+    for service, operations in REQUESTS.items():
+        names = {name for place, names in all_refused.items() if place.startswith(f"{service}/") for name in names}
+        for operation in operations:
+            shape = load_service(service).operation_model(operation).input_shape
+            found[operation] = list(_unmentioned(shape, "", _mentioned(service), names))
+    return found
 
 
-def _is_refused(member: str, names: list[str]) -> bool:
-    return any(name == member or name.startswith(f"{member}.") for name in names)
+def _unmentioned(shape: Any, prefix: str, mentioned: frozenset[str], refused_names: set[str]) -> Iterator[str]:
+    """Members of `shape` that the code never names; below those that it names, their members."""
+    if shape.type_name == "list":
+        yield from _unmentioned(shape.member, prefix, mentioned, refused_names)
+    for name, member in shape.members.items() if shape.type_name == "structure" else ():
+        path = f"{prefix}{name}"
+        if any(path == refused or path.endswith(f".{refused}") for refused in refused_names):
+            continue
+        if name in mentioned or any(refused.startswith(f"{path}.") for refused in refused_names):
+            yield from _unmentioned(member, f"{path}.", mentioned, refused_names)
+        else:
+            yield path
 
 
 @cache
-def _mentioned() -> frozenset[str]:
-    """Every string in the code that acts on requests."""
+def _mentioned(service: str) -> frozenset[str]:
+    """Every string in the code that acts on requests to `service`."""
+    places = (f"services/{service}", *ACTING)
     files = [
-        file for place in ACTING for file in ([SOURCE / place] if place.endswith(".py") else (SOURCE / place).rglob("*.py"))
+        file for place in places for file in ([SOURCE / place] if place.endswith(".py") else (SOURCE / place).rglob("*.py"))
     ]
     strings = [node.value for file in files for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Constant)]
     return frozenset(text for text in strings if isinstance(text, str))
@@ -110,7 +126,7 @@ def page() -> str:
         "",
         "A parameter that would change security, durability or cost and is not enforced by Clary yet is **refused by name**: a",
         "request that sets it fails and says which one it was. `false` and empty values ask for nothing and pass.",
-        "A harmless parameter is **recorded**: Describe shows it again, and nothing else happens.",
+        "A harmless parameter is **recorded**: Describe shows it again where the service does, and nothing else happens.",
         "",
         "## Recorded",
         "",
@@ -122,8 +138,12 @@ def page() -> str:
         "",
         "Instance types, volume sizes and the account and region in an image's name are recorded too: everything runs on this",
         "machine. S3's parameters that are not built (locks, ACLs, ...) are refused by name by each operation.",
+        "Every metric point is kept with its millisecond, whatever its `StorageResolution`. Calls go to the instance with the",
+        "fewest in flight, whatever the `RoutingConfig`.",
         "",
         "## Refused",
+        "",
+        "Of `logGroupClass` all but `STANDARD`.",
         "",
         "| where | parameters |",
         "|---|---|",

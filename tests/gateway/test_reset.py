@@ -6,6 +6,7 @@ import json
 
 import pytest
 from botocore.exceptions import ClientError
+from tests.gateway.auth.raw import send, signed
 from tests.gateway.auth.test_strict import root_key
 
 
@@ -27,7 +28,11 @@ def test_everything_is_gone_and_the_server_goes_on(start_server):
 
     assert server.get("/_clary/reset", "GET")[0] == 404
     assert server.get("/_clary/reset", "POST", origin="https://evil.example")[0] == 403
-    assert server.get("/_clary/reset", "POST")[0] == 200
+    assert server.get("/_clary/reset", "POST")[0] == 400
+    assert server.get("/_clary/reset", "POST", authorization="Basic eDp5")[0] == 400
+    assert [bucket["Name"] for bucket in s3.list_buckets()["Buckets"]] == ["bucket"]
+    headers = signed(server, "POST", "/_clary/reset", service="clary")
+    assert send(server, "POST", "/_clary/reset", headers)[0] == 200
 
     assert s3.list_buckets()["Buckets"] == []
     assert iam.list_users()["Users"] == []
@@ -41,6 +46,13 @@ def test_everything_is_gone_and_the_server_goes_on(start_server):
     server.restart()
     assert server.client("s3").get_object(Bucket="bucket", Key="k")["Body"].read() == b"again"
     assert sum(file.stat().st_size for file in (server.data / "blobs").rglob("*") if file.is_file()) < 1000
+
+
+def test_the_owner_of_the_data_directory_may_reset_with_its_token(start_server):
+    server = start_server(allow_reset=True)
+    token = json.loads((server.data / "server.json").read_text())["token"]
+    assert server.get("/_clary/reset", "POST", x_clary_token=token)[0] == 200
+    assert server.get("/_clary/reset", "POST", x_clary_token=token[:-1])[0] == 400
 
 
 def test_in_strict_mode_it_asks_for_the_token_and_keeps_the_root_key(start_server):

@@ -57,7 +57,7 @@ class Gateway:
         self._authorizer = Authorizer(platform)
         self._dispatcher = Dispatcher(platform, self._authorizer)
         self._metrics = Metrics()
-        self._pages = Pages(platform, self._metrics)
+        self._pages = Pages(platform, self._metrics, self._authenticator)
         self.administration = Administration(platform)
         platform.call = self._dispatcher.call
         platform.extensions |= {"authorizer": self._authorizer, "credentials": self._keys}

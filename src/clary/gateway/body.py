@@ -16,6 +16,8 @@ from clary.gateway.aws_chunked import decode
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 _DIGESTS_OF_NOTHING = ("", UNSIGNED, EMPTY_SHA256)
 _HEX_SHA256 = re.compile(r"[0-9a-fA-F]{64}")
+STALLED_SECONDS = 60
+"""A client that has sent nothing for so long, in the middle of its body, is not waited for."""
 _SHORT_REST = 1024 * 1024
 _PATIENCE_SECONDS = 1
 """Bytes of an unwanted body that are worth reading to keep a connection."""
@@ -73,7 +75,7 @@ class StreamedBody:
     async def _received(self) -> AsyncIterator[bytes]:
         more = True
         while more:
-            message = await self._receive()
+            message = await self._next_message()
             if message["type"] == "http.disconnect":
                 self._unread = False
                 raise IncompleteBody("the client closed the connection before the end of the body")
@@ -82,6 +84,16 @@ class StreamedBody:
             self._waits_for_us = False
             if piece := message.get("body", b""):
                 yield piece
+
+    async def _next_message(self) -> MutableMapping[str, Any]:
+        try:
+            async with asyncio.timeout(STALLED_SECONDS):
+                return await self._receive()
+        except TimeoutError:
+            raise RequestTimeout(
+                "Your socket connection to the server was not read from or written to within the timeout period. "
+                "Idle connections will be closed."
+            ) from None
 
     async def settle(self) -> bool:
         """Leave nothing on the connection after an answer that did not need the whole body.
@@ -113,6 +125,11 @@ class StreamedBody:
                 raise RequestTooLarge(limit)
             pieces.append(piece)
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+
+class RequestTimeout(ServiceError):
+    code = "RequestTimeout"
+    status = 400
 
 
 class IncompleteBody(ServiceError):

@@ -75,6 +75,16 @@ def test_an_expired_url_is_refused_whatever_the_key(signer, server):
         assert (answer.status, *error_of(answer.data)) == (403, "AccessDenied", "Request has expired")
 
 
+@pytest.mark.parametrize("signer", ["s3"], indirect=True)
+def test_what_a_version_2_signature_does_not_cover_does_not_choose_another_operation(signer):
+    url = signer.right.generate_presigned_url("list_objects", Params={"Bucket": "presigned"})
+    assert HTTP.request("GET", url).status == 200
+    assert HTTP.request("GET", f"{url}&list-type=2").status == 200
+    for added in ("encryption", "publicAccessBlock", "intelligent-tiering", "tagging", "uploads"):
+        answer = HTTP.request("GET", f"{url}&{added}")
+        assert (answer.status, error_of(answer.data)[0]) == (403, "SignatureDoesNotMatch"), added
+
+
 def test_incomplete_urls_are_refused(server):
     for query in (
         "AWSAccessKeyId=test",

@@ -206,6 +206,25 @@ def test_a_users_session_cannot_be_renewed_and_ends_with_the_user(strict):
     assert code_of(client.get_caller_identity) == "InvalidClientTokenId"
 
 
+def test_a_role_that_is_made_again_does_not_revive_sessions_of_the_one_before(strict):
+    iam = strict.root("iam")
+    access_key, secret = strict.key_of("reviver")
+    sts = strict.server.client("sts", access_key=access_key, secret=secret)
+    trusting = trust({"AWS": "arn:aws:iam::000000000000:user/reviver"})
+    role = iam.create_role(RoleName="brief", AssumeRolePolicyDocument=trusting)["Role"]["Arn"]
+    session = sts.assume_role(RoleArn=role, RoleSessionName="s1")["Credentials"]
+    keys = dict(access_key=session["AccessKeyId"], secret=session["SecretAccessKey"], session_token=session["SessionToken"])
+    client = strict.server.client("sts", **keys)
+    client.get_caller_identity()
+    iam.delete_role(RoleName="brief")
+    assert code_of(client.get_caller_identity) == "InvalidClientTokenId"
+    iam.create_role(RoleName="brief", AssumeRolePolicyDocument=trusting)
+    assert code_of(client.get_caller_identity) == "InvalidClientTokenId"
+    again = sts.assume_role(RoleArn=role, RoleSessionName="s1")["Credentials"]
+    keys = dict(access_key=again["AccessKeyId"], secret=again["SecretAccessKey"], session_token=again["SessionToken"])
+    strict.server.client("sts", **keys).get_caller_identity()
+
+
 def test_sessions_survive_a_restart(start_server):
     server = start_server(auth="strict")
     access_key, secret = root_key(server)

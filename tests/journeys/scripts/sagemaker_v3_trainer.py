@@ -45,6 +45,13 @@ metrics = {metric.metric_name: metric.value for metric in job.final_metric_data_
 print("metrics", metrics)
 assert metrics["validation:auc"] > 0.97
 
+trainer.hyperparameters["num_round"] = 1_000_000
+trainer.train(wait=False)
+unfinished = TrainingJob.get(trainer._latest_training_job.training_job_name)
+assert unfinished.training_job_status == "InProgress"
+assert not hasattr(unfinished.model_artifacts, "s3_model_artifacts"), "there is no model yet"
+unfinished.stop()
+
 builder = ModelBuilder(
     image_uri=image,
     s3_model_data_url=job.model_artifacts.s3_model_artifacts,

@@ -325,6 +325,26 @@ def test_the_role_check_of_the_v3_sdk_passes_for_the_default_role(iam):
     arn = f"arn:aws:iam::{iam.account}:role/ClaryExecutionRole"
     results = iam.simulate_principal_policy(PolicySourceArn=arn, ActionNames=actions)["EvaluationResults"]
     assert {result["EvalDecision"] for result in results} == {"allowed"}
-    assert error_of(
-        iam.simulate_principal_policy, PolicySourceArn=arn.replace("Clary", "No"), ActionNames=["s3:GetObject"]
-    ) == (404, "NoSuchEntity")
+
+
+def test_a_role_that_nobody_made_can_be_used_in_open_mode_once_it_is_named(iam):
+    """As SDK v3 looks at a role before it uses it, also one of another account."""
+    for account, path in ((iam.account, ""), ("123456789012", "service-role/")):
+        name = f"Invented{account}"
+        arn = f"arn:aws:iam::{account}:role/{path}{name}"
+        assert error_of(iam.get_role, RoleName=name) == (404, "NoSuchEntity")
+        results = iam.simulate_principal_policy(PolicySourceArn=arn, ActionNames=["s3:PutObject"])["EvaluationResults"]
+        assert [result["EvalDecision"] for result in results] == ["allowed"]
+        role = iam.get_role(RoleName=name)["Role"]
+        assert (role["Arn"], role["Path"]) == (arn, f"/{path}")
+        assert "sagemaker.amazonaws.com" in role["AssumeRolePolicyDocument"]["Statement"][0]["Principal"]["Service"]
+        assert name not in [role["RoleName"] for role in iam.list_roles()["Roles"]]
+        made = iam.create_role(RoleName=name, AssumeRolePolicyDocument=TRUST)["Role"]
+        assert iam.get_role(RoleName=name)["Role"]["RoleId"] == made["RoleId"]
+
+
+def test_who_has_assumed_a_role_that_nobody_made_finds_it_in_open_mode(server):
+    arn = "arn:aws:iam::222233334444:role/assumed/Nobody"
+    session = server.client("sts", account="222233334444").assume_role(RoleArn=arn, RoleSessionName="s1")["Credentials"]
+    keys = dict(access_key=session["AccessKeyId"], secret=session["SecretAccessKey"], session_token=session["SessionToken"])
+    assert server.client("iam", **keys).get_role(RoleName="Nobody")["Role"]["Arn"] == arn

@@ -197,6 +197,7 @@ def test_bad_hyperparameters_fail_the_job_with_a_reason(sagemaker: Any) -> None:
 def test_a_job_is_stopped(sagemaker: Any) -> None:
     sagemaker.create_training_job(**job("stopped", HyperParameters={"num_round": "1000000", "nthread": "1"}))
     until(lambda: sagemaker.describe_training_job(TrainingJobName="stopped")["SecondaryStatus"] == "Training")
+    assert "ModelArtifacts" not in sagemaker.describe_training_job(TrainingJobName="stopped")  # it tells that there is a model
     sagemaker.stop_training_job(TrainingJobName="stopped")
     seen = sagemaker.describe_training_job(TrainingJobName="stopped")
     assert seen["TrainingJobStatus"] in ("Stopping", "Stopped")

@@ -19,7 +19,7 @@ from clary.gateway.auth.chunks import ChunkSignatures
 from clary.gateway.auth.claim import AuthenticationFailed, Claim
 from clary.gateway.auth.keys import Credential, Keys, role_session
 from clary.gateway.auth.refusals import Reason
-from clary.gateway.wire import RequestParts, Route
+from clary.gateway.wire import RequestParts, Route, load_operation, query_keys
 from clary.gateway.wire.directory import ENTRIES
 from clary.services.iam.rows import default_role
 
@@ -29,6 +29,8 @@ _REGION = re.compile(r"[a-z0-9-]{1,32}")
 _SIGNED_CHUNKS = ("STREAMING-AWS4-HMAC-SHA256-PAYLOAD", "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER")
 _UNSIGNED = (signature_v4.UNSIGNED, "STREAMING-UNSIGNED-PAYLOAD-TRAILER")
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
+_ASK_FOR_THE_SAME = {"list-type"}
+"""ListObjectsV2 shows what ListObjects shows."""
 ANONYMOUS = Identity("anonymous", "anonymous", "anonymous")
 
 
@@ -105,16 +107,27 @@ def _check_signature(request: RequestParts, route: Route, claim: Claim, credenti
     if claim.form == "presigned-v2":
         if route.service != "s3":  # this version signs neither host nor query: other services would read other requests into it
             raise AuthenticationFailed(Reason.MISMATCH, "URLs presigned with version 2 are for S3 only; presign with version 4")
-        expected = presigned_v2.signature_of(request, route.path, credential.secret)
+        _check_signed_subresources(route)
+        expected = presigned_v2.signatures_of(request, route.path, credential.secret)
     else:
         _check_scope(claim, route.service)
         _check_all_signed(request, claim)
-        expected = signature_v4.signature_of(request, claim, credential.secret, _payload_hash(request, claim))
-    if not hmac.compare_digest(expected.encode(), claim.signature.encode()):
+        expected = (signature_v4.signature_of(request, claim, credential.secret, _payload_hash(request, claim)),)
+    if not any(hmac.compare_digest(one.encode(), claim.signature.encode()) for one in expected):
         raise AuthenticationFailed(
             Reason.MISMATCH,
             "The request signature we calculated does not match the signature you provided. "
             "Check your AWS Secret Access Key and signing method.",
+        )
+
+
+def _check_signed_subresources(route: Route) -> None:
+    """Whoever has a URL must not turn it into another operation by a query parameter that its signature does not cover."""
+    unsigned = query_keys(load_operation(route)) - presigned_v2.SUBRESOURCES - _ASK_FOR_THE_SAME if route.operation else set()
+    if unsigned:
+        raise AuthenticationFailed(
+            Reason.MISMATCH,
+            f"URLs presigned with version 2 do not cover ?{', ?'.join(sorted(unsigned))}, so {route.operation} needs version 4",
         )
 
 

@@ -23,7 +23,7 @@ from clary.core.identifiers import DEFAULT_ACCOUNT, Scope, access_key_id, derive
 from clary.core.service import Identity
 from clary.gateway.auth.claim import AuthenticationFailed
 from clary.gateway.auth.refusals import Reason
-from clary.services.iam.rows import ACCESS_KEY, NOWHERE, USER, find_role, home, insert_access_key
+from clary.services.iam.rows import ACCESS_KEY, NOWHERE, ROLE, USER, find_role, home, insert_access_key
 
 if TYPE_CHECKING:
     from clary.storage.resources import ResourceStore, Transaction
@@ -51,11 +51,14 @@ class Keys:
     def __init__(self, resources: ResourceStore):
         self._resources = resources
         self._server_key = b""
+        self._strict = False
         self._remembered: dict[str, Credential] = {}
+        self._present: set[tuple[str, str]] = set()
         self._session = lru_cache(maxsize=4096)(self._read_token)
 
     async def open(self, *, strict: bool) -> tuple[str, str] | None:
         """Load the server's own key. In strict mode also make the root key, once; returns it (id, secret) when it is new."""
+        self._strict = strict
         return await self._resources.write(lambda transaction: self._prepare(transaction, strict))
 
     def _prepare(self, transaction: Transaction, strict: bool) -> tuple[str, str] | None:
@@ -90,6 +93,7 @@ class Keys:
     def forget(self) -> None:
         """Access keys or their owners may have changed."""
         self._remembered.clear()
+        self._present.clear()
 
     def _find_access_key(self, access_key: str) -> Credential | None:
         row = self._resources.get(ACCESS_KEY, NOWHERE, access_key)
@@ -111,14 +115,32 @@ class Keys:
             raise AuthenticationFailed(Reason.BAD_TOKEN, "The security token belongs to another access key")
         if credential.expires < time.time():
             raise AuthenticationFailed(Reason.EXPIRED_TOKEN, "The security token included in the request is expired")
-        if credential.identity.kind == "user" and not self._is_there(credential.identity):
-            raise AuthenticationFailed(Reason.BAD_TOKEN, "The security token belongs to a user who has been deleted")
+        if not self._is_there(credential.identity):
+            whose = f"a {credential.identity.kind} that has been deleted"
+            raise AuthenticationFailed(Reason.BAD_TOKEN, f"The security token belongs to {whose}")
         return credential
 
-    def _is_there(self, user: Identity) -> bool:
-        """Whether the user exists: that one, and not another who got the name later."""
-        row = self._resources.get(USER, home(user.account), user.arn.rpartition("/")[2])
-        return row is not None and row.state["UserId"] == user.user_id
+    def _is_there(self, identity: Identity) -> bool:
+        """Whether the user or role of a session exists: that one, and not another that got the name later.
+
+        In open mode roles need not exist.
+        """
+        if identity.kind == "user":
+            return self._has(USER, identity.account, identity.arn, "UserId", identity.user_id)
+        if identity.kind == "role" and self._strict:
+            return self._has(ROLE, identity.account, identity.role_arn, "RoleId", identity.user_id.partition(":")[0])
+        return True
+
+    def _has(self, kind: str, account: str, arn: str, id_member: str, id_: str) -> bool:
+        """Whether there is a user or role with this ARN and unique id; remembered until IAM changes."""
+        if (arn, id_) in self._present:
+            return True
+        name = arn.rpartition("/")[2]
+        row = find_role(self._resources, account, name) if kind == ROLE else self._resources.get(kind, home(account), name)
+        if row is None or row.arn != arn or row.state[id_member] != id_:
+            return False
+        self._present.add((arn, id_))
+        return True
 
     def _read_token(self, token: str) -> Credential:
         payload, _, mark = token.removeprefix(_TOKEN_PREFIX).partition(".")

@@ -41,9 +41,13 @@ def claim_of(request: RequestParts) -> Claim:
     return Claim("presigned-v2", query["AWSAccessKeyId"], query["Signature"], expiry, token, service="s3")
 
 
-def signature_of(request: RequestParts, path: str, secret: str) -> str:
-    """The signature that `secret` makes for `request`, in base64. `path` is in path style: `/bucket/key`."""
-    return sign(_string_to_sign(request, path), secret)
+def signatures_of(request: RequestParts, path: str, secret: str) -> tuple[str, ...]:
+    """The signatures that `secret` makes for `request`, in base64. `path` is in path style: `/bucket/key`.
+
+    Two, which differ for a bucket alone: clients sign `/bucket`, as the developer guide has it, or `/bucket/`, as botocore does.
+    """
+    as_folder = f"{path}/" if "/" not in path.strip("/") and not path.endswith("/") else path
+    return sign(_string_to_sign(request, path), secret), sign(_string_to_sign(request, as_folder), secret)
 
 
 def sign(text: str, secret: str) -> str:

@@ -22,6 +22,7 @@ from clary.gateway.wire.errors import serialize_error
 from clary.gateway.wire.models import load_operation, load_service, streams_body
 from clary.gateway.wire.parse import parse
 from clary.gateway.wire.request import RequestParts, Route, parse_query, reads_form
+from clary.gateway.wire.routes import query_keys
 from clary.gateway.wire.serialize import WireResponse, serialize
 from clary.gateway.wire.validate import validate
 
@@ -34,6 +35,7 @@ __all__ = [
     "load_service",
     "parse",
     "parse_query",
+    "query_keys",
     "reads_form",
     "serialize",
     "serialize_error",

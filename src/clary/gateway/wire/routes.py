@@ -67,6 +67,11 @@ def labels(operation: OperationModel, path: str) -> dict[str, str]:
         raise ServiceError("Couldn't parse the specified URI: it is not UTF-8.", code="InvalidURI", status=400) from None
 
 
+def query_keys(operation: OperationModel) -> frozenset[str]:
+    """The query keys by which a request says that it means this operation."""
+    return frozenset(key for key, _ in _template(operation.http["requestUri"])[1])
+
+
 def _is_form_upload(request: RequestParts, path: str) -> bool:
     is_form = request.headers.get("content-type", "").lower().startswith("multipart/form-data")
     return request.method == "POST" and is_form and "/" not in path.strip("/")

@@ -6,11 +6,12 @@ from typing import Any
 
 from clary.core.errors import refuse_unenforced
 from clary.core.identifiers import random_id
-from clary.core.service import Context, operation
+from clary.core.service import Context, Platform, operation
 from clary.services.iam import listing
 from clary.services.iam.documents import check_trust_policy, encoded
 from clary.services.iam.errors import DeleteConflict, EntityAlreadyExists, InvalidInput, UnmodifiableEntity
 from clary.services.iam.holders import Holder, find, stored, tag_list, tag_values
+from clary.services.iam.invented import InventedRoles
 from clary.services.iam.rows import DEFAULT_ROLE, INSTANCE_PROFILE, ROLE, default_role, find_role, home, write
 from clary.storage.resources import Resource, Transaction
 
@@ -20,6 +21,10 @@ DEFAULT_SESSION_SECONDS = 3600
 class Roles(Holder):
     kind = ROLE
     member = "RoleName"
+
+    def __init__(self, platform: Platform):
+        super().__init__(platform)
+        self._invented = InventedRoles.of(platform)
 
     @operation("CreateRole")
     async def create_role(self, ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
@@ -72,7 +77,9 @@ class Roles(Holder):
 
     @operation("GetRole")
     def get_role(self, ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
-        return {"Role": describe(ctx, self.found(ctx, request), tags=True)}
+        name = request["RoleName"]
+        role = find_role(self._platform.resources, ctx.account, name) or self._invented.find(ctx, name)
+        return {"Role": describe(ctx, role or self.found(ctx, request), tags=True)}
 
     @operation("ListRoles")
     def list_roles(self, ctx: Context, request: dict[str, Any]) -> dict[str, Any]:

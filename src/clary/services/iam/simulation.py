@@ -12,7 +12,8 @@ from clary.services.iam.documents import check_identity_policy
 from clary.services.iam.effective import Source
 from clary.services.iam.errors import InvalidInput, NoSuchEntity
 from clary.services.iam.holders import find
-from clary.services.iam.rows import GROUP, ROLE, USER
+from clary.services.iam.invented import InventedRoles
+from clary.services.iam.rows import GROUP, ROLE, USER, find_role
 
 _NOT_SIMULATED = (
     "ResourcePolicy",
@@ -26,6 +27,7 @@ _NOT_SIMULATED = (
 class Simulation:
     def __init__(self, platform: Platform):
         self._platform = platform
+        self._invented = InventedRoles.of(platform)
 
     @operation("SimulatePrincipalPolicy")
     def simulate_principal_policy(self, ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
@@ -36,15 +38,17 @@ class Simulation:
         return _simulate(request, _given(request))
 
     def _sources(self, ctx: Context, arn: str) -> list[Source]:
-        """The policies of a user, group or role by ARN. Raises NoSuchEntity, or InvalidInput for another account's."""
+        """The policies of a user, group or role by ARN. Raises NoSuchEntity, or InvalidInput for what has no policies."""
         *_, account, tail = arn.split(":", 5) if arn.count(":") >= 5 else ("", "", "")
         noun, _, name = tail.partition("/")
         kind = {"user": USER, "group": GROUP, "role": ROLE}.get(noun)
         if kind is None:
             raise InvalidInput(f"PolicySourceArn must be the ARN of a user, group or role; got {arn}")
+        store, name = self._platform.resources, name.rpartition("/")[2]
+        if kind == ROLE and name and find_role(store, account, name) is None and (role := self._invented.name(ctx, arn)):
+            return effective.sources_of(store, role)
         if account != ctx.account:
             raise NoSuchEntity(f"The entity {arn} cannot be found in account {ctx.account}.")
-        store, name = self._platform.resources, name.rpartition("/")[2]
         if kind == USER:
             find(store, USER, account, name)
             return effective.sources_of_user(store, account, name)

@@ -31,6 +31,8 @@ class LogGroups:
     @operation("CreateLogGroup")
     async def create_log_group(self, ctx: Context, request: dict) -> dict:
         refuse_unenforced(request, "kmsKeyId", "deletionProtectionEnabled")
+        cheaper = request.get("logGroupClass", "STANDARD") != "STANDARD"  # and can less: every group is a STANDARD one here
+        refuse_unenforced({"logGroupClass": cheaper}, "logGroupClass")
         group, tags = request["logGroupName"], request.get("tags", {})
         check_tags(tags, InvalidParameterException)
         document = {member: value for member, value in request.items() if member != "tags"}

@@ -76,11 +76,8 @@ class EndpointConfigs:
 
 def _check_variant(ctx: Context, variant: dict[str, Any]) -> None:
     refuse_unenforced({"ProductionVariants": variant}, *(f"ProductionVariants.{name}" for name in _UNENFORCED_OF_VARIANT))
-    if (
-        variant.get("ManagedInstanceScaling", {}).get("Status", "ENABLED" if "ManagedInstanceScaling" in variant else "")
-        == "ENABLED"
-    ):
-        raise ValidationException("ProductionVariants.ManagedInstanceScaling is not supported by Clary yet; leave it out")
+    scaled = variant.get("ManagedInstanceScaling", {"Status": "DISABLED"}).get("Status", "ENABLED") == "ENABLED"
+    refuse_unenforced({"ProductionVariants": {"ManagedInstanceScaling": scaled}}, "ProductionVariants.ManagedInstanceScaling")
     for member in ("ModelName", "InstanceType", "InitialInstanceCount"):
         if not variant.get(member):
             raise ValidationException(f"{member} is required in production variant {variant['VariantName']}")

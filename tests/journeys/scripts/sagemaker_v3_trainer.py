@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 from sagemaker.core import image_uris
+from sagemaker.core.helper.iam_role_resolver import resolve_and_validate_role
 from sagemaker.core.helper.session_helper import Session, get_execution_role
 from sagemaker.core.resources import Endpoint, EndpointConfig, Model, TrainingJob
 from sagemaker.core.shapes import OutputDataConfig
@@ -15,6 +16,8 @@ data = Path(sys.argv[1])
 session = Session()
 role = get_execution_role()
 bucket = session.default_bucket()
+invented = "arn:aws:iam::123456789012:role/service-role/SomebodyElses"
+assert resolve_and_validate_role(invented, "training", session) == invented
 print("role", role, "bucket", bucket)
 train = session.upload_data(str(data / "train.csv"), key_prefix="cancer/train")
 validation = session.upload_data(str(data / "validation.csv"), key_prefix="cancer/validation")

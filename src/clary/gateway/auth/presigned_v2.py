@@ -44,7 +44,7 @@ def claim_of(request: RequestParts) -> Claim:
 def signatures_of(request: RequestParts, path: str, secret: str) -> tuple[str, ...]:
     """The signatures that `secret` makes for `request`, in base64. `path` is in path style: `/bucket/key`.
 
-    Two, which differ for a bucket alone: clients sign `/bucket`, as the developer guide has it, or `/bucket/`, as botocore does.
+    Two, which differ for a bucket alone: clients sign `/bucket`, as the developer guide says, or `/bucket/`, as botocore does.
     """
     as_folder = f"{path}/" if "/" not in path.strip("/") and not path.endswith("/") else path
     return sign(_string_to_sign(request, path), secret), sign(_string_to_sign(request, as_folder), secret)

@@ -48,8 +48,6 @@ class IPInsights(OutlierMixin, Estimator):
         L2 penalty on weights that a step touches, per step and not per event.
     seed : int, default 0
         Drives initial weights, order of events and negatives.
-    report : callable, optional
-        `report(epoch, progress)` after each epoch of `fit`: `progress.cross_entropy`, `progress.accuracy` over all pairs.
 
     Attributes
     ----------
@@ -80,7 +78,6 @@ class IPInsights(OutlierMixin, Estimator):
         shuffled_negative_sampling_rate: int = 1,
         weight_decay: float = 1e-5,
         seed: int = 0,
-        report: Report | None = None,
     ):
         self.num_entity_vectors = num_entity_vectors
         self.vector_dim = vector_dim
@@ -92,10 +89,12 @@ class IPInsights(OutlierMixin, Estimator):
         self.shuffled_negative_sampling_rate = shuffled_negative_sampling_rate
         self.weight_decay = weight_decay
         self.seed = seed
-        self.report = report
 
-    def fit(self, X: Any, y: Any = None) -> Self:
-        """Learn from events `X` (rows, 2): entity and dotted IPv4 address, as text. `y` is ignored."""
+    def fit(self, X: Any, y: Any = None, *, report: Report | None = None) -> Self:
+        """Learn from events `X` (rows, 2): entity and dotted IPv4 address, as text. `y` is ignored.
+
+        `report` is told of each epoch: its `cross_entropy` and `accuracy` over all pairs.
+        """
         self._check_parameters()
         given = self._events(X, reset=True)
         rng = np.random.default_rng(self.seed)
@@ -106,34 +105,36 @@ class IPInsights(OutlierMixin, Estimator):
             total = Progress()
             for progress in training.epoch(epoch, [given]):
                 total.add(progress)
-            if self.report is not None:
-                self.report(epoch + 1, total)
+            if report is not None:
+                report(epoch + 1, total)
         return self
 
     def partial_fit(self, X: Any, y: Any = None) -> Self:
-        """Learn from more events, passed over once at the full learning rate."""
+        """Learn from more events, passed over once in random order at the full learning rate."""
         self._check_parameters()
         fresh = not hasattr(self, "network_")
         given = self._events(X, reset=fresh)
         if fresh:
             rng = np.random.default_rng(self.seed)
             self.network_ = Network(self.num_entity_vectors, self.vector_dim, self.num_ip_encoder_layers, rng)
-        for start in range(0, len(given), self.batch_size):
-            batch = given.take(slice(start, start + self.batch_size))
-            self.network_.step(
-                buckets(batch.hashes, self.num_entity_vectors),
-                batch.addresses,
-                random=self.random_negative_sampling_rate,
-                shuffled=self.shuffled_negative_sampling_rate,
-                rate=self.learning_rate,
-                decay=self.weight_decay,
-            )
+        # a training of one epoch, whose length it does not know, keeps the rate
+        rng = np.random.default_rng((self.seed, self.network_.steps))
+        for _ in self._training(1, rng).epoch(0, [given]):
+            pass
         return self
+
+    @classmethod
+    def of_network(cls, network: Network, **parameters: Any) -> Self:
+        """A fitted estimator around a network that was trained with these parameters."""
+        model = cls(**parameters)
+        model._check_parameters()
+        model.n_features_in_, model.network_ = 2, network
+        return model
 
     def score_samples(self, X: Any) -> np.ndarray:
         """(rows,) float32 the dot products of events `X` (rows, 2): the lower, the more unusual."""
         check_is_fitted(self, "network_")
-        return self._scores(self._events(X))
+        return self.score_events(self._events(X))
 
     def decision_function(self, X: Any) -> np.ndarray:
         """`score_samples`: real and made-up pairs are equally likely at 0."""
@@ -158,7 +159,7 @@ class IPInsights(OutlierMixin, Estimator):
         check_is_fitted(self, "network_")
         given = self._events(X)
         drawn = np.random.default_rng(seed).integers(0, 1 << 32, len(given), dtype=np.uint32)
-        return discriminator_auc(self._scores(given), self._scores(Events(given.hashes, drawn)))
+        return discriminator_auc(self.score_events(given), self.score_events(Events(given.hashes, drawn)))
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
@@ -166,15 +167,21 @@ class IPInsights(OutlierMixin, Estimator):
         tags.input_tags.string = True
         return tags
 
+    def vectors(self, given: Events) -> tuple[np.ndarray, np.ndarray]:
+        """(n, vector_dim) float32 of the entities of events, and of their addresses."""
+        check_is_fitted(self, "network_")
+        entities = self.network_.entity_vectors(buckets(given.hashes, self.num_entity_vectors))
+        return entities, self.network_.address_vectors(given.addresses)
+
     def _events(self, X: Any, reset: bool = False) -> Events:
         table = validate_data(self, X, dtype=object, reset=reset)
         if table.shape[1] != 2:
             raise ValueError(f"X must have 2 columns, entity and IPv4 address; got shape {table.shape}")
         return Events(events_of.hashes_of(table[:, 0]), events_of.addresses_of(table[:, 1]))
 
-    def _scores(self, given: Events) -> np.ndarray:
-        entities = self.network_.entity_vectors(buckets(given.hashes, self.num_entity_vectors))
-        return np.einsum("nd,nd->n", entities, self.network_.address_vectors(given.addresses))
+    def score_events(self, given: Events) -> np.ndarray:
+        """(n,) float32: as `score_samples`, of events that are numbers already."""
+        return np.einsum("nd,nd->n", *self.vectors(given))
 
     def _training(self, epochs: int, rng: np.random.Generator) -> Training:
         settings = Settings(

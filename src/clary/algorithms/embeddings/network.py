@@ -65,14 +65,17 @@ class Network:
     """The network with the state of its training: Adam's moments lie beside the parameters."""
 
     def __init__(self, buckets: int, width: int, layers: int, rng: np.random.Generator):
-        """Entity vectors begin around a common one: what an address is to anybody is then learned at once, for all."""
+        """Entity vectors begin around a common one: what an address is to anybody is then learned at once, for all.
+
+        `rng` draws the first weights and then the negatives.
+        """
         self.width = width
         self._rng = rng
         self._known = KnownNetworks()
         self._entities = self._table(buckets, _COMMON)
         self._prefixes = self._table(START_24, 0)
         self._layers = [self._layer() for _ in range(layers)]
-        self._step = 0
+        self.steps = 0
         self._entity_numbers = np.full(buckets, -1, dtype=np.int32)
         self._prefix_numbers = np.full(START_24, -1, dtype=np.int32)
 
@@ -82,6 +85,10 @@ class Network:
         network = cls(len(weights.entities), weights.entities.shape[1], len(weights.layers), rng)
         network.replace(weights)
         return network
+
+    def draw_from(self, rng: np.random.Generator) -> None:
+        """Draw negatives, and first vectors of networks that are new, from `rng`."""
+        self._rng = rng
 
     def replace(self, weights: Weights) -> None:
         """Take over `weights`, of the same shape but for the networks; moments stay where rows do."""
@@ -134,7 +141,7 @@ class Network:
         loss, right = kernels.pair_gradients(
             self._entities, ids, numbers, hidden[-1], random, shifts, entity_gradients, gradients
         )
-        self._step += 1
+        self.steps += 1
         gradients, layer_gradients = self._back(hidden, gradients)
         self._update(self._entities, touched, entity_gradients, rate, decay)
         self._update_prefixes(rows, gradients, rate, decay)
@@ -171,7 +178,7 @@ class Network:
         self._update(self._prefixes, touched, sums, rate, decay)
 
     def _update(self, table: np.ndarray, touched: np.ndarray, gradients: np.ndarray, rate: float, decay: float) -> None:
-        first, second = (1 / (1 - float(beta) ** self._step) for beta in (kernels.BETA1, kernels.BETA2))
+        first, second = (1 / (1 - float(beta) ** self.steps) for beta in (kernels.BETA1, kernels.BETA2))
         kernels.adam(table, touched, len(touched), gradients, rate, first, second, decay)
 
     def _know(self, networks: np.ndarray) -> None:

@@ -1,0 +1,105 @@
+"""The train program of IP Insights: epochs over the events, hosts merged after each, validation by made-up events."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from clary.algorithms.embeddings import network as networks
+from clary.algorithms.embeddings.events import Events
+from clary.algorithms.embeddings.ip_insights import IPInsights
+from clary.algorithms.embeddings.network import Network, Progress, Weights
+from clary.algorithms.embeddings.training import Settings, Training, discriminator_auc
+from clary.algorithms.hosted.cluster import Cluster
+from clary.algorithms.hosted.ipinsights.channel import EventChannel
+from clary.algorithms.hosted.job import TrainingJob
+from clary.catalog.builtin.ipinsights import ALGORITHM
+
+DIMENSION = "ipinsights"
+_SEED = 0
+
+
+def train(opt_ml: Path) -> None:
+    """Train as the job under `opt_ml` says. Raises `CustomerError` for the user's mistakes."""
+    job = TrainingJob.read(opt_ml, default_tag="1")
+    values = job.begin(ALGORITHM)
+    channels = {name: EventChannel(job, name) for name in job.channels}
+    rng = np.random.default_rng(_SEED)
+    network = Network(values["num_entity_vectors"], values["vector_dim"], values["num_ip_encoder_layers"], rng)
+    network.draw_from(np.random.default_rng((_SEED, job.rank)))
+    training = _training(network, values, np.random.default_rng((_SEED, job.rank, 1)))
+    model = IPInsights.of_network(
+        network,
+        num_entity_vectors=values["num_entity_vectors"],
+        vector_dim=values["vector_dim"],
+        num_ip_encoder_layers=values["num_ip_encoder_layers"],
+    )
+    with Cluster.join(job) as cluster:
+        for epoch in range(values["epochs"]):
+            before = network.weights() if cluster.size > 1 else None
+            _epoch(job, training, channels["train"], epoch, values)
+            if before is not None:
+                network.replace(_merged(cluster, before, network.weights()))
+            if "validation" in channels and job.is_leader:
+                auc = _validate(model, channels["validation"])
+                job.lines.quality("validation", "discriminator_auc", auc, "score", epoch=epoch)
+    if job.is_leader:
+        model.save(job.model_file)
+
+
+def _training(network: Network, values: dict[str, Any], rng: np.random.Generator) -> Training:
+    settings = Settings(
+        values["epochs"],
+        values["mini_batch_size"],
+        values["learning_rate"],
+        values["weight_decay"],
+        values["random_negative_sampling_rate"],
+        values["shuffled_negative_sampling_rate"],
+    )
+    return Training(network, values["num_entity_vectors"], settings, rng)
+
+
+def _epoch(job: TrainingJob, training: Training, channel: EventChannel, epoch: int, values: dict[str, Any]) -> None:
+    start, total = time.time(), Progress()
+    recent, interval = Progress(), values["batch_metrics_publish_interval"]
+    for batch, progress in enumerate(training.epoch(epoch, channel.blocks()), 1):
+        total.add(progress)
+        recent.add(progress)
+        if batch % interval == 0:
+            _report(job, recent, epoch, batch)
+            recent = Progress()
+    _report(job, total, epoch)
+    job.lines.progress(100 * (epoch + 1) / values["epochs"])
+    job.lines.metrics(DIMENSION, "training", {"Total Records Seen": total.events * (epoch + 1)}, start=start, epoch=epoch)
+    job.lines.throughput(total.events, time.time() - start)
+
+
+def _report(job: TrainingJob, seen: Progress, epoch: int, batch: int | None = None) -> None:
+    job.lines.quality("train", "binary_classification_accuracy", seen.accuracy, "score", epoch=epoch, batch=batch)
+    job.lines.quality("train", "binary_classification_cross_entropy", seen.cross_entropy, "loss", epoch=epoch, batch=batch)
+
+
+def _validate(model: IPInsights, channel: EventChannel) -> float:
+    """Area under the ROC curve of the events against the same entities with random addresses, the same in each epoch."""
+    rng = np.random.default_rng(_SEED)
+    real: list[np.ndarray] = []
+    made_up: list[np.ndarray] = []
+    for block in channel.blocks():
+        drawn = rng.integers(0, 1 << 32, len(block), dtype=np.uint32)
+        for scores, addresses in ((real, block.addresses), (made_up, drawn)):
+            scores.append(model.score_events(Events(block.hashes, addresses)))
+    return discriminator_auc(np.concatenate(real), np.concatenate(made_up))
+
+
+def _merged(cluster: Cluster, before: Weights, own: Weights) -> Weights:
+    """The model of all hosts' epochs, on every host."""
+    parts = cluster.gather(_arrays(own))
+    merged = None if parts is None else _arrays(networks.merge(before, [Weights(**part) for part in parts]))
+    return Weights(**cluster.broadcast(merged))
+
+
+def _arrays(weights: Weights) -> dict[str, np.ndarray]:
+    return {name: getattr(weights, name) for name in Weights.__slots__}

@@ -16,7 +16,7 @@ import xgboost
 from tests.algorithms.hosted.jobs import lay_out
 
 from clary.algorithms.hosted.cluster import ADDRESS, SECRET
-from clary.algorithms.hosted.xgboost import train
+from clary.algorithms.hosted.xgboost import loopback, train
 from clary.formats import csv
 
 ROWS = 1200
@@ -192,3 +192,20 @@ def test_all_hosts_go_on_from_the_leader_s_checkpoint(tmp_path, table):
     assert xgboost.Booster(model_file=models(tmp_path / "resumed")[0]).num_boosted_rounds() == 10
     assert (tmp_path / "resumed" / "algo-1" / "checkpoints" / "xgboost-checkpoint.9").exists()
     assert not list((tmp_path / "resumed" / "algo-2" / "checkpoints").iterdir())
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="sockets are bound to a device on Linux only")
+def test_listeners_on_all_addresses_are_kept_to_this_machine():
+    def device(listener):
+        return listener.getsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, 16).rstrip(b"\0")
+
+    with (
+        socket.create_server(("", 0)) as everywhere,
+        socket.create_server(("127.0.0.1", 0)) as here,
+        socket.create_server(("", 0), family=socket.AF_INET6) as everywhere_6,
+    ):
+        before = len(os.listdir("/proc/self/fd"))
+        loopback.bind_listeners()
+        assert [device(listener) for listener in (everywhere, here, everywhere_6)] == [b"lo", b"", b"lo"]
+        assert len(os.listdir("/proc/self/fd")) == before
+        socket.create_connection(("127.0.0.1", everywhere.getsockname()[1]), timeout=5).close()

@@ -21,6 +21,7 @@ from clary.algorithms.hosted import cluster, log
 from clary.algorithms.hosted.cluster import Cluster
 from clary.algorithms.hosted.errors import CustomerError
 from clary.algorithms.hosted.rendezvous import PeerLost
+from clary.algorithms.hosted.xgboost import loopback
 from clary.algorithms.hosted.xgboost.data import Data
 from clary.formats.batch import Batch
 
@@ -128,6 +129,7 @@ def _communicator(place: tuple[str, int] | None, team: Team) -> Iterator[None]:
         dmlc_task_id=f"{team.rank:06d}",  # workers are ranked by it
         dmlc_timeout=PATIENCE_SECONDS,
     )
+    loopback.bind_listeners()
     try:
         yield
     except xgboost.core.XGBoostError as error:

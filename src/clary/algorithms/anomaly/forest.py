@@ -6,7 +6,7 @@ a multiple of `simd.LANES` columns.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit, types
@@ -71,7 +71,8 @@ FOREST = types.NamedTuple(
     Forest,
 )
 """The type of a `Forest` in the signatures of kernels."""
-borrowed = njit(_nrt=False)
+_BORROWING: dict[str, Any] = {"_nrt": False}
+borrowed = njit(**_BORROWING)
 """For the small steps of a kernel: they borrow their arrays. Counting references, as numba does, would cost as much as the
 steps themselves. Such a function cannot make or return an array."""
 ROWS = types.float32[:, ::1]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -13,7 +14,7 @@ from sklearn.base import OutlierMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from clary.algorithms.anomaly import kernels
-from clary.algorithms.anomaly.forest import empty, pad
+from clary.algorithms.anomaly.forest import Forest, empty, pad
 from clary.algorithms.anomaly.reservoir import Reservoir
 from clary.algorithms.anomaly.shingle import shingles
 from clary.algorithms.estimator import Estimator
@@ -43,11 +44,11 @@ class RandomCutForest(OutlierMixin, Estimator):
     Parameters
     ----------
     num_trees : 1 or more.
-    num_samples_per_tree : 2 to 32768, points of a tree.
+    num_samples_per_tree : 1 to 32768, points of a tree.
     shingle_size : 1 or more. With n, rows are steps in time and each is scored together with the n - 1 before it; the first
         n - 1 rows of a sequence score 0.
     time_decay : 0 or more, how fast `partial_fit` forgets: row i of the stream has weight exp(time_decay * i). None is
-        0.1 / num_samples_per_tree.
+        0.01 / num_samples_per_tree.
     threshold : rows that score more than mean + threshold * standard deviation are outliers.
     seed : of the sample and the cuts.
     n_jobs : threads; None is 1, -1 all cores. Results do not depend on it.
@@ -65,9 +66,11 @@ class RandomCutForest(OutlierMixin, Estimator):
     >>> forest = RandomCutForest(num_trees=50).fit(X)
     >>> forest.predict([[0, 0], [9, 0]])
     array([ 1, -1])
-    >>> forest.attribution([[9, 0]]).high.round(1)
-    array([[4.5, 0. ]])
+    >>> forest.attribution([[9, 0]]).high.argmax(axis=1)
+    array([0])
     """
+
+    forest_: Forest
 
     def __init__(
         self,
@@ -131,8 +134,10 @@ class RandomCutForest(OutlierMixin, Estimator):
     def forget(self, X: Any) -> int:
         """Remove the points that equal these rows from all trees; returns how many were removed."""
         rows = pad(self._windows(X))
-        step = lambda first, last: kernels.forget(self.forest_, first, last, rows, self.n_seen_, self._decay)  # noqa: E731
-        return sum(self._over_trees(step))
+        removed = self._over_trees(
+            lambda first, last: kernels.forget(self.forest_, first, last, rows, self.n_seen_, self._decay)
+        )
+        return sum(removed)
 
     def anomaly_scores(self, X: Any) -> np.ndarray:
         """(rows,) float64, larger for more anomalous rows; nothing is learned. With shingles, X is a sequence of its own."""
@@ -167,6 +172,12 @@ class RandomCutForest(OutlierMixin, Estimator):
         """(rows,) int64: -1 for outliers, 1 for the others."""
         return np.where(self.decision_function(X) < 0, -1, 1)
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Unpickled arrays may be read-only maps of a file; a forest's are written to."""
+        super().__setstate__(state)
+        if hasattr(self, "forest_"):
+            self.forest_ = Forest(*(array if array.flags.writeable else array.copy() for array in self.forest_))
+
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
@@ -174,12 +185,12 @@ class RandomCutForest(OutlierMixin, Estimator):
 
     @property
     def _decay(self) -> float:
-        return 0.1 / self.num_samples_per_tree if self.time_decay is None else float(self.time_decay)
+        return 0.01 / self.num_samples_per_tree if self.time_decay is None else float(self.time_decay)
 
     def _check_parameters(self) -> None:
         for name, smallest, largest in (
             ("num_trees", 1, 100_000),
-            ("num_samples_per_tree", 2, 32768),
+            ("num_samples_per_tree", 1, 32768),
             ("shingle_size", 1, 10_000),
             ("seed", 0, 2**63 - 1),
         ):
@@ -210,7 +221,7 @@ class RandomCutForest(OutlierMixin, Estimator):
         self.offset_ = -np.inf
 
     def _fit_sample(self, reservoir: Reservoir) -> None:
-        """Grow each tree over its part of the sample, the parts being as large as the sample allows."""
+        """Grow each tree over its part of the sample."""
         sample = reservoir.sample()
         self._begin(sample.shape[1])
         self.n_seen_ = reservoir.seen
@@ -241,7 +252,7 @@ class RandomCutForest(OutlierMixin, Estimator):
             return
         weights = np.exp(-self._decay * np.arange(len(scores))[::-1])
         faded = self.statistics_ * np.exp(-self._decay * len(scores))
-        self.statistics_ = faded + [weights.sum(), weights @ scores, weights @ np.square(scores)]
+        self.statistics_ = faded + np.array([weights.sum(), weights @ scores, weights @ np.square(scores)])
         self._set_offset()
 
     def _set_offset(self) -> None:
@@ -271,12 +282,11 @@ class RandomCutForest(OutlierMixin, Estimator):
 
     def _over_trees(self, work: Callable[[int, int], Any], groups: int = TREE_GROUPS) -> list[Any]:
         bounds = np.linspace(0, self.num_trees, min(groups, self.num_trees) + 1).astype(int).tolist()
-        return _each(lambda pair: work(*pair), list(zip(bounds, bounds[1:], strict=False)), effective_n_jobs(self.n_jobs))
+        return _each(lambda pair: work(*pair), list(pairwise(bounds)), effective_n_jobs(self.n_jobs))
 
     def _state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         document, arrays = super()._state()
-        forest = document.pop("forest_", None)
-        if forest is None:
+        if document.pop("forest_", None) is None:
             return {}, {}
         columns = self.n_features_in_ * self.shingle_size
         points = self.forest_.vectors[:, : self.num_samples_per_tree, :columns]
@@ -287,15 +297,20 @@ class RandomCutForest(OutlierMixin, Estimator):
         trees = {name.removeprefix("forest_."): array for name, array in arrays.items() if name.startswith("forest_.")}
         super()._restore(document, {name: array for name, array in arrays.items() if not name.startswith("forest_.")})
         points = trees.pop("points")
-        forest = empty(*points.shape, seed=0)
-        forest.vectors[:, : points.shape[1], : points.shape[2]] = points
+        count, capacity, columns = points.shape
+        forest = empty(count, capacity, columns, seed=0)
+        forest.vectors[:, :capacity, :columns] = points
         self.forest_ = forest._replace(**{name: np.array(array) for name, array in trees.items()})
         kernels.restore_boxes(self.forest_)
 
 
 def _parts(rows: int, trees: int, points: int) -> np.ndarray:
-    """(trees, points) int64: which rows each tree gets. Fewer points when there are fewer rows than `trees * points`."""
-    size = max(min(points, rows // trees), min(points, rows, 2))
+    """(trees, points) int64: which rows of a sample in random order each tree gets.
+
+    One part per tree. A sample of fewer rows than `trees * points` is gone through again from its beginning, so that all
+    trees are as large as they may be; no tree has a row twice.
+    """
+    size = min(points, rows)
     return np.arange(trees * size).reshape(trees, size) % rows
 
 

@@ -21,12 +21,17 @@ _VECTOR = ir.VectorType(_FLOAT, LANES)
 _ZERO = ir.Constant(_VECTOR, [0.0] * LANES)
 
 
+def _typed(build: Any) -> Any:
+    """Numba's `intrinsic`, for type checkers: who calls one does not pass `typing`."""
+    return intrinsic(build)
+
+
 def padded(columns: int) -> int:
     """The width of a row that holds `columns` values."""
     return -(-columns // LANES) * LANES
 
 
-@intrinsic
+@_typed
 def outside(typing: Any, array: Any, low: Any, high: Any, rows: Any, row: Any, width: Any) -> Any:
     """How far a row lies outside of a box, in L1: the sum over columns of max(low - x, x - high, 0), float32.
 
@@ -45,7 +50,7 @@ def outside(typing: Any, array: Any, low: Any, high: Any, rows: Any, row: Any, w
     return types.float32(array, low, high, rows, row, width), generate
 
 
-@intrinsic
+@_typed
 def enclose(typing: Any, array: Any, low: Any, high: Any, rows: Any, row: Any, width: Any) -> Any:
     """Let a box also hold a row; returns the sum of its sides, float32. Arguments as those of `outside`."""
 
@@ -63,7 +68,7 @@ def enclose(typing: Any, array: Any, low: Any, high: Any, rows: Any, row: Any, w
     return types.float32(array, low, high, rows, row, width), generate
 
 
-@intrinsic
+@_typed
 def unite(typing: Any, array: Any, box: Any, first: Any, second: Any, width: Any) -> Any:
     """Write the union of two boxes as a third; returns the sum of its sides, float32.
 

@@ -236,7 +236,9 @@ class XGBoost(Estimator):
             return np.arange(self.num_class)
         classes = np.unique(y)
         if len(classes) < 2:
-            raise ValueError(f"y has one class, {classes.tolist()[0]!r}; {type(self).__name__} needs rows of two classes or more")
+            raise ValueError(
+                f"y has one class, {classes.tolist()[0]!r}; {type(self).__name__} needs rows of two classes or more"
+            )
         if len(classes) > 2 and not self.objective.startswith("multi:"):
             raise ValueError(
                 f"Only binary classification is supported. {self.objective} knows two classes; y has {len(classes)}: "

@@ -15,7 +15,7 @@ from scipy.sparse import issparse
 
 from clary.algorithms.decomposition.spectrum import Spectrum
 
-_BUFFER_BYTES = 8 << 20
+_BUFFER_BYTES = 16 << 20
 _FEWEST_ROWS = 4096
 """Adding a block to the matrix costs as much as multiplying some hundred rows, so blocks are higher than that."""
 _FULL = 0.2

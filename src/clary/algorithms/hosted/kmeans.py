@@ -28,6 +28,7 @@ from clary.formats import ndarray_list
 from clary.formats.channel import join
 
 DIMENSION = "AWS/KMeansWebscale"
+WITHOUT_EFFECT = {"force_dense"}
 _SEED = 1
 _METHODS: dict[str, Method] = {"random": "random", "kmeans++": "k-means++"}
 Values = Mapping[str, Any]
@@ -37,6 +38,8 @@ def train(opt_ml: Path) -> None:
     """Train as the job under `opt_ml` says. Raises `CustomerError` for the user's mistakes."""
     job = TrainingJob.read(opt_ml, default_tag="1")
     values = job.begin(ALGORITHM)
+    for name in WITHOUT_EFFECT & job.hyperparameters.keys():
+        log.first_party(f"Hyperparameter {name} has no effect", "WARNING")
     data = _rows(job, "train", values, values["epochs"])
     with Cluster.join(job) as cluster:
         states = cluster.gather(_arrays(_stream(job, data, values)))

@@ -24,6 +24,7 @@ from clary.catalog.builtin.pca import ALGORITHM
 from clary.formats import ndarray_list
 
 DIMENSION = "PCA"
+WITHOUT_EFFECT = {"epochs", "force_dense"}
 _SEED = 1
 Values = Mapping[str, Any]
 Model = dict[str, np.ndarray]
@@ -34,6 +35,8 @@ def train(opt_ml: Path) -> None:
     """Train as the job under `opt_ml` says. Raises `CustomerError` for the user's mistakes."""
     job = TrainingJob.read(opt_ml, default_tag="1")
     values = job.begin(ALGORITHM)
+    for name in WITHOUT_EFFECT & job.hyperparameters.keys():
+        log.first_party(f"Hyperparameter {name} has no effect", "WARNING")
     with Cluster.join(job) as cluster:
         state = (_regular if values["algorithm_mode"] == "regular" else _randomized)(job, values, cluster)
     if state is None:

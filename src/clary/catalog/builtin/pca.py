@@ -35,7 +35,7 @@ HYPERPARAMETERS = Schema(
             range=Interval(-1),
         ),
         Boolean("subtract_mean", "Whether rows are centred", default="true"),
-        Integer("epochs", "No effect: what one pass leaves open, a second one settles", default="1", range=_POSITIVE),
+        Integer("epochs", "No effect: one pass is exact, and randomized makes the two it needs", default="1", range=_POSITIVE),
         Boolean("force_dense", "No effect: dense and sparse rows give the same result", default="true"),
     ),
     rules=(_check_num_components,),

@@ -11,7 +11,7 @@ from clary.algorithms.anomaly.batch_scoring import score_block, workspace
 from clary.algorithms.anomaly.forest import FOREST, NONE, ROWS
 from clary.algorithms.anomaly.sampling import drop, exponential, learn, push, schedule
 from clary.algorithms.anomaly.scoring import attribute, displacement, score_rows
-from clary.algorithms.anomaly.tree import enclose_path, insert, leaf_of, remove
+from clary.algorithms.anomaly.tree import enclose_path, insert, leaf_of, remove, uniform
 
 BLOCK_BYTES = 768 << 10
 """Rows that are taken through one tree before the next: they and the tree stay in a second-level cache of 1 MiB."""
@@ -65,11 +65,13 @@ def plant(forest, first, last, rows, parts, seen, decay):
     """Grow trees `first` to `last` - 1 over their `parts` (trees, points) of the rows: a sample of a stream of `seen` rows."""
     count = parts.shape[1]
     for tree in range(first, last):
-        # The keys that a reservoir holds: the smallest of `seen` draws from Exp(1), in ascending order (Renyi)
-        draw = 0.0
+        # The keys that a reservoir holds: the smallest of `seen` draws from Exp(1), in ascending order (Renyi),
+        # given to its points from one at random on, as several trees may share a part
+        draw, shift = 0.0, np.int64(uniform(forest, tree) * count)
         for i in range(count):
+            row = parts[tree, (i + shift) % count]
             draw += exponential(forest, tree) / (seen - i)
-            push(forest, tree, math.log(draw) - decay * seen, insert(forest, tree, rows, parts[tree, i]))
+            push(forest, tree, math.log(draw) - decay * seen, insert(forest, tree, rows, row))
         schedule(forest, tree, seen, decay)
 
 

@@ -17,8 +17,6 @@ from scipy.sparse import issparse
 from clary.algorithms.cluster import tile
 
 _BLOCK = 16 * tile.ROWS
-_BLOCKS_UNTIL_FLUSH = 64
-"""Sums run in float32 for so many blocks, then go to float64."""
 _CONVERTED_BYTES = 4 << 20
 """Rows that are not float32 in C order are converted so many bytes at a time."""
 _FULL = 0.2
@@ -140,7 +138,6 @@ def _assign_dense(X, shift, weights, panels, labels, totals, sums, squares):  # 
     lengths = np.zeros(_BLOCK, np.float32)
     best = np.zeros((_BLOCK, tile.LANES), np.float32)
     place = np.zeros((_BLOCK, tile.LANES), np.int32)
-    partial = np.zeros(sums.shape, np.float32)
     for start in range(0, rows, _BLOCK):
         count = min(_BLOCK, rows - start)
         for r in range(count):
@@ -164,14 +161,11 @@ def _assign_dense(X, shift, weights, panels, labels, totals, sums, squares):  # 
                 labels[start + r] = nearest
                 totals[nearest] += weight
                 for d in range(columns):
-                    partial[nearest, d] += weight * block[r, d]
+                    sums[nearest, d] += weight * block[r, d]
                 if before >= 0:
                     totals[before] -= weight
                     for d in range(columns):
-                        partial[before, d] -= weight * block[r, d]
-        if (start // _BLOCK + 1) % _BLOCKS_UNTIL_FLUSH == 0 or start + _BLOCK >= rows:
-            sums += partial
-            partial[:] = 0
+                        sums[before, d] -= weight * block[r, d]
     return moved
 
 

@@ -39,6 +39,8 @@ def train(opt_ml: Path) -> None:
 
 class _Training:
     def __init__(self, job: TrainingJob, values: dict[str, Any], cluster: Cluster):
+        # averaged after each epoch, a machine has come as far as one host's with so many steps: let them not be fewer
+        values = values | {"mini_batch_size": max(1, values["mini_batch_size"] // cluster.size)}
         self._job, self._values, self._cluster = job, values, cluster
         self._binary = values["predictor_type"] == "binary_classifier"
         self._adam = Adam(_first(values), _settings(values))

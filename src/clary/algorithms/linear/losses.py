@@ -110,12 +110,12 @@ def unit(loss: str, label_stdev: float) -> float:
 
 def softmax(margins: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Cross entropy of softmax: `margins` (models, classes, rows), `labels` (rows,) -> values (models, rows), derivatives."""
-    shares = softmax_shares(margins, axis=1)
-    rows = np.arange(margins.shape[2])
-    truth = shares[:, labels.astype(np.int64), rows]
-    derivatives = shares.copy()
-    derivatives[:, labels.astype(np.int64), rows] -= 1
-    return -np.log(truth), derivatives
+    rows, truth = np.arange(margins.shape[2]), labels.astype(np.int64)
+    above = margins - margins.max(axis=1, keepdims=True)
+    values = np.log(np.exp(above).sum(axis=1)) - above[:, truth, rows]
+    derivatives = softmax_shares(margins, axis=1)
+    derivatives[:, truth, rows] -= 1
+    return values, derivatives
 
 
 def sigmoid(margins: np.ndarray) -> np.ndarray:

@@ -16,7 +16,7 @@ from clary.algorithms.linear import kernels
 OPTIMIZERS = ("sgd", "adam", "rmsprop")
 RMSPROP_DECAY = 0.9
 FORGETTING = 0.5
-"""Exponent of the first epoch's mean: weights of step t count as t^0.5. Efficiency 2/2.25 of the plain mean's."""
+"""Exponent of the first epoch's mean: weights of step t count as t^0.5. Its noise is 1.125 times that of the plain mean."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,10 @@ class Schedule:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What all candidates share. `bias_` numbers multiply rate and weight decay of biases."""
+    """What all candidates share. `bias_` numbers multiply rate and weight decay of biases.
+
+    `forgetting` is the exponent of the first epoch's mean: the shorter the epoch, the more of it is the way to the optimum.
+    """
 
     optimizer: str = "adam"
     momentum: float = 0.0
@@ -43,6 +46,7 @@ class Settings:
     bias_lr_mult: float = 1.0
     bias_wd_mult: float = 0.0
     schedule: Schedule = Schedule()
+    forgetting: float = FORGETTING
 
 
 class Optimizer:
@@ -70,7 +74,8 @@ class Optimizer:
 
     def step(self, gradient: np.ndarray) -> None:
         """Move by `gradient` (columns, features + 1), the mean over the rows of a mini-batch."""
-        settings, forgetting = self._settings, FORGETTING if self._epochs <= 1 else 0.0
+        settings = self._settings
+        forgetting = settings.forgetting if self._epochs <= 1 else 0.0
         self._since += 1
         blend = (1 + forgetting) / (self._since + forgetting)
         rates = settings.schedule.at(self.steps, self._rates)

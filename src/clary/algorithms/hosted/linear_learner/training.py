@@ -79,7 +79,7 @@ class _Training:
         sample = first_rows(first, self._recipe.num_point_for_scaler)
         self._first_epoch: Iterator[Batch] | None = itertools.chain(sample, first)
         statistics = self._merged(self._statistics(join(sample, "Channel train")))
-        learner = training.learner(self._recipe, statistics, seed=0)
+        learner = training.learner(self._recipe, statistics, seed=0, hosts=self._cluster.size)
         self._columns = learner.features
         self._reporter.scaling(learner.scaling)
         self._reservoir = Reservoir(self._recipe.mini_batch_size, sample[0])

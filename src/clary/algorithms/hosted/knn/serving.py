@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +16,8 @@ def load(model_dir: Path, environment: dict[str, str]) -> RecordModel:
 
     Distances in verbose answers are those of FAISS for L2, squares of Euclidean distances.
     """
-    # a worker is a fork: OpenMP starts its threads with the first search, in the worker
-    model = artifact.load(model_dir).set_params(n_jobs=os.cpu_count())
+    # a worker is a fork: OpenMP starts its threads, as many as there are cores, with the first search in the worker
+    model = artifact.load(model_dir)
 
     def answer(rows: np.ndarray) -> dict[str, np.ndarray]:
         distances, places = model.nearest(rows)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from pathlib import Path
 from typing import Any
@@ -93,7 +92,6 @@ def _fit(sample: Sample, values: dict[str, Any]) -> KNN:
         nprobe=values["_faiss_index_nprobe"],
         pq_m=int(values.get("faiss_index_pq_m", 1)),
         seed=_SEED,
-        n_jobs=os.cpu_count(),
     )
     log.first_party(f"Building a {values['index_type']} index of {len(sample)} rows")
     try:

@@ -16,8 +16,8 @@ from scipy.sparse import issparse
 from clary.algorithms.decomposition.spectrum import Spectrum
 
 _BUFFER_BYTES = 16 << 20
-_FEWEST_ROWS = 4096
-"""Adding a block to the matrix costs as much as multiplying some hundred rows, so blocks are higher than that."""
+_FEWEST_ROWS, _MOST_ROWS = 4096, 16384
+"""Rows of a block: adding it to the matrix costs as much as multiplying some hundred, and its float32 sums lose digits."""
 _FULL = 0.2
 """Share of entries from which on sparse rows are faster as dense ones."""
 
@@ -94,7 +94,7 @@ class Scatter:
     def _renew(self, X: np.ndarray) -> None:
         """A buffer for rows like `X`, which are about their mean if they are the first."""
         self.flush()
-        height = max(_FEWEST_ROWS, _BUFFER_BYTES // (X.itemsize * X.shape[1]))
+        height = min(max(_FEWEST_ROWS, _BUFFER_BYTES // (X.itemsize * X.shape[1])), _MOST_ROWS)
         self._buffer = np.empty((height, X.shape[1]), X.dtype)
         self._shift = self.mean if self.rows else X[:_FEWEST_ROWS].mean(axis=0, dtype=np.float64)
 

@@ -166,7 +166,7 @@ class FactorizationMachines(Estimator):
         if self.solver == "gibbs":
             self._sample(features, labels, importance)
             return self
-        self._begin(labels)
+        self._begin(labels, importance)
         random = np.random.default_rng(self.seed)
         if self.shuffle:  # once: visiting shuffled rows in another order each time would cost more than it brings
             order = random.permutation(len(labels))
@@ -184,7 +184,7 @@ class FactorizationMachines(Estimator):
         features, labels, importance = self._checked(X, y, sample_weight, reset=first, classes=classes)
         if first:
             self.history_ = []
-            self._begin(labels)
+            self._begin(labels, importance)
         elif not hasattr(self, "_adam"):  # from a file: the moments of Adam begin anew
             self._adam = Adam(self._machines[0], self._settings())
         self._epoch(features, labels, importance)
@@ -240,7 +240,7 @@ class FactorizationMachines(Estimator):
             y = self._encoded(y, reset, classes)
         features = csr_matrix(X)
         if not features.has_canonical_format:
-            features = features.copy() if features is X else features
+            features = features.copy()
             features.sum_duplicates()
         return features, np.asarray(y, np.float32), weights
 
@@ -282,9 +282,9 @@ class FactorizationMachines(Estimator):
             self.clip_gradient,
         )
 
-    def _begin(self, labels: np.ndarray) -> None:
+    def _begin(self, labels: np.ndarray, importance: np.ndarray | None) -> None:
         bias, linear, factors = (self._start(group) for group in _GROUPS)
-        mean = float(labels.mean())
+        mean = float(np.average(labels, weights=importance))
         if self.bias_init_method == "mean":
             if self.predictor_type == "binary_classifier":
                 mean = float(np.log(np.clip(mean, 0.01, 0.99) / (1 - np.clip(mean, 0.01, 0.99))))
@@ -299,14 +299,14 @@ class FactorizationMachines(Estimator):
         return initial.Start(*(getattr(self, f"{group}_init_{name}") for name in names))
 
     def _epoch(self, features: csr_matrix, labels: np.ndarray, importance: np.ndarray | None) -> None:
-        scores = self._adam.train(features, labels, importance)
-        if not np.isfinite(scores).all():
-            raise ValueError(
-                "training diverged: scores are not finite; lower the step sizes, scale the features, or set clip_gradient"
-            )
-        self._note(scores, labels, importance)
+        self._note(self._adam.train(features, labels, importance), labels, importance)
 
     def _note(self, scores: np.ndarray, labels: np.ndarray, importance: np.ndarray | None) -> None:
+        """The loss of an epoch or a draw. Raises `ValueError` when there is none any more."""
+        if not np.isfinite(scores).all():
+            raise ValueError(
+                "training diverged: scores are not finite; scale the features, lower the step sizes, or set clip_gradient"
+            )
         losses = np.logaddexp(0, scores) - labels * scores if self.predictor_type != "regressor" else (scores - labels) ** 2
         self.history_.append(float(np.average(losses, weights=importance)))
         if self.verbose:

@@ -24,7 +24,10 @@ _SHAPE, _RATE, _STRENGTH = 1.0, 1.0, 1.0
 
 
 class Sampler:
-    """The state of a chain; `run` moves it. `labels`, `importance` and `scores` are (rows,), in an order of its own."""
+    """The state of a chain; `run` moves it. `labels`, `importance` and `scores` are (rows,), in an order of its own.
+
+    Features are divided by the largest of their values, if that is above 1: squares of larger ones are too much for float32.
+    """
 
     def __init__(
         self,
@@ -43,7 +46,8 @@ class Sampler:
         """
         order = _order(features)
         self._random = np.random.default_rng(seed)
-        self._features = features[order]
+        self._scale = np.float32(max(1, np.abs(features.data).max(initial=0)))
+        self._features = features[order] / self._scale
         self._by_column = self._features.tocsc()
         self.labels = np.asarray(labels, np.float32)[order]
         self.importance = np.ones_like(self.labels) if importance is None else np.asarray(importance, np.float32)[order]
@@ -65,7 +69,7 @@ class Sampler:
         columns = self._by_column
         data = columns.data.astype(np.float32), columns.indices.astype(np.int32), columns.indptr.astype(np.int64)
         sums = np.ascontiguousarray(self._features @ self._coefficients, np.float32)
-        self.scores = self.machine().scores(self._features)
+        self.scores = self._machine(1).scores(self._features)
         for _ in range(sweeps):
             targets = self._latent(self.scores) if self._probit else self.labels
             residuals = targets - self.scores
@@ -76,18 +80,20 @@ class Sampler:
             chain = self._coefficients, sums, residuals, self.importance * np.float32(self._precision)
             sweep(*data, *chain, self._means, self._precisions, self._groups, self._noise())
             self.scores = targets - residuals
-            yield self.machine()
+            yield self._machine(float(self._scale))
 
-    def machine(self) -> Parameters:
-        """The machine as it stands; a copy."""
-        return Parameters.of(self._bias, self._coefficients[:, 0], self._coefficients[:, 1 : self._used])
+    def _machine(self, scale: float) -> Parameters:
+        """A copy of the machine as it stands, for features that are not divided by `scale`."""
+        coefficients = self._coefficients[:, : self._used] / np.float32(scale)
+        return Parameters.of(self._bias, coefficients[:, 0], coefficients[:, 1:])
 
     def _latent(self, scores: np.ndarray) -> np.ndarray:
         """Normal around the scores, truncated to above zero for class 1 and to below for class 0, by the inverse of its CDF."""
         sign = np.where(self.labels > 0, 1.0, -1.0)
         beyond = ndtr(sign * scores.astype(np.float64))  # probability of the class
-        uniform = np.clip(self._random.random(len(scores)) * beyond, 1e-300, 1)
-        return (scores - sign * ndtri(uniform)).astype(np.float32)
+        uniform = np.clip(self._random.random(len(scores)) * beyond, 1e-300, 1 - 1e-16)
+        drawn = sign * scores - ndtri(uniform)
+        return (sign * np.maximum(drawn, 0)).astype(np.float32)  # of scores beyond the range of the CDF: the bound itself
 
     def _gamma(self, count: float, squares: np.ndarray | float) -> np.ndarray:
         """Precisions of Gaussians, given `count` values with a sum of `squares`."""

@@ -23,11 +23,14 @@ def _slopes(coefficients, feature, sums, row, value, slopes):  # type: ignore[no
 
 
 @njit(inline="always", error_model="numpy")
-def _factorize(matrix):  # type: ignore[no-untyped-def]
-    """U with U'U = `matrix`, in its upper triangle; the diagonal holds reciprocals."""
+def _factorize(matrix, least):  # type: ignore[no-untyped-def]
+    """U with U'U = `matrix`, in its upper triangle; the diagonal holds reciprocals.
+
+    No pivot is below its prior precision in `least`, whatever float32 makes of features that are nearly collinear.
+    """
     width = len(matrix)
     for pivot in range(width):
-        inverse = np.float32(1) / np.sqrt(matrix[pivot, pivot])
+        inverse = np.float32(1) / np.sqrt(max(matrix[pivot, pivot], least[pivot]))
         begin = pivot // LANES * LANES
         for lane in range(begin, width, LANES):
             store(matrix, pivot * width + lane, multiply(load(matrix, pivot * width + lane), splat(inverse)))
@@ -102,7 +105,7 @@ def sweep(values, rows, starts, coefficients, sums, residuals, certainty, means,
                 for lane in range(column // LANES * LANES, width, LANES):
                     product = multiply(scale, load(slopes, lane))
                     store(posterior, column * width + lane, add(load(posterior, column * width + lane), product))
-        _factorize(posterior)
+        _factorize(posterior, precisions[group])
         _draw(posterior, gradient, noise, feature, step)
         for place in range(starts[feature], starts[feature + 1]):
             row = rows[place]

@@ -22,10 +22,10 @@ class Parameters:
 
     @classmethod
     def of(cls, bias: float, weights: np.ndarray, factors: np.ndarray) -> Parameters:
-        """From `factors` (features, num_factors) without padding."""
+        """Copies of `weights` and of `factors` (features, num_factors), which have no padding."""
         wide = np.zeros((len(weights), padded(factors.shape[1])), np.float32)
         wide[:, : factors.shape[1]] = factors
-        return cls(np.array([bias], np.float32), np.ascontiguousarray(weights, np.float32), wide)
+        return cls(np.array([bias], np.float32), np.array(weights, np.float32), wide)
 
     @classmethod
     def empty(cls, features: int, factors: int) -> Parameters:

@@ -61,7 +61,7 @@ def save(path: Path, machine: Parameters, predictor_type: str, num_factors: int)
     meta = {"predictor_type": predictor_type, "feature_dim": len(factors), "num_factors": num_factors}
     members: dict[str, str | bytes] = {
         _META: json.dumps(meta),
-        _SYMBOL: json.dumps(_symbol(predictor_type)),
+        _SYMBOL: json.dumps(_symbol(predictor_type, *factors.shape)),
         _PARAMS: ndarray_list.write(arrays),
     }
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -84,15 +84,15 @@ def _predictor_type(symbol: dict[str, Any], path: Path) -> str:
     return found[0]
 
 
-def _symbol(predictor_type: str) -> dict[str, Any]:
+def _symbol(predictor_type: str, features: int, num_factors: int) -> dict[str, Any]:
     """The graph as `mxnet.symbol.load_json` reads it: (operation, name, inputs, attributes), inputs first."""
     graph: list[tuple[str, str, tuple[int, ...], dict[str, str]]] = [
         ("null", "data", (), {}),
-        ("null", _WEIGHTS, (), {}),
+        ("null", _WEIGHTS, (), {"__shape__": f"({features}, 1)"}),
         ("dot", "linear", (0, 1), {}),
-        ("null", _BIAS, (), {}),
+        ("null", _BIAS, (), {"__shape__": "(1,)"}),
         ("broadcast_add", "linear_and_bias", (2, 3), {}),
-        ("null", _FACTORS, (), {}),
+        ("null", _FACTORS, (), {"__shape__": f"({features}, {num_factors})"}),
         ("dot", "sums", (0, 5), {}),
         ("square", "squared_sums", (6,), {}),
         ("square", "squared_data", (0,), {}),

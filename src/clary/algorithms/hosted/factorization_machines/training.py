@@ -32,15 +32,13 @@ _GROUPS = ("bias", "linear", "factors")
 def train(opt_ml: Path) -> None:
     """Train as the job under `opt_ml` says. Raises `CustomerError` for the user's mistakes."""
     job = TrainingJob.read(opt_ml, default_tag="1")
-    values = job.begin(ALGORITHM)
+    values = job.share_of_batch(job.begin(ALGORITHM))
     with Cluster.join(job) as cluster:
         _Training(job, values, cluster).run()
 
 
 class _Training:
     def __init__(self, job: TrainingJob, values: dict[str, Any], cluster: Cluster):
-        # averaged after each epoch, a machine has come as far as one host's with so many steps: let them not be fewer
-        values = values | {"mini_batch_size": max(1, values["mini_batch_size"] // cluster.size)}
         self._job, self._values, self._cluster = job, values, cluster
         self._binary = values["predictor_type"] == "binary_classifier"
         self._adam = Adam(_first(values), _settings(values))

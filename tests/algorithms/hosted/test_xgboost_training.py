@@ -251,6 +251,7 @@ def spoiled(table, row, column, value) -> bytes:
             "Hyperparameter _kfold: cross validation needs all rows on one host; set InstanceCount to 1",
         ),
         ({"tree_method": "exact"}, {"hosts": 2}, "Hyperparameter tree_method: exact trees need all rows on one host"),
+        ({"booster": "gblinear"}, {"hosts": 2}, "Hyperparameter booster: gblinear needs all rows on one host"),
         ({"updater": "distcol"}, {}, "Hyperparameter updater: distcol does not exist in the installed XGBoost"),
         ({"use_dask_gpu_training": "true"}, {}, "Hyperparameter use_dask_gpu_training: tree_method must be hist or gpu_hist"),
         ({}, {"channels": {"train": {"a": b"1,2\n0,3\n"}, "model": {}}}, "Channel model must hold one model"),

@@ -46,8 +46,8 @@ def refuse_impossible(values: dict[str, Any], hosts: int) -> None:
         raise CustomerError(f"{wanted} needs a GPU, but {obstacle}; train with tree_method hist")
     if "_kfold" in values:
         _refuse_folds(values, hosts)
-    if hosts > 1 and (values.get("tree_method") == "exact" or "grow_colmaker" in values.get("updater", [])):
-        raise CustomerError("Hyperparameter tree_method: exact trees need all rows on one host; use hist or approx")
+    if hosts > 1:
+        _refuse_apart(values)
 
 
 def _wanted_gpu(values: dict[str, Any]) -> str | None:
@@ -66,6 +66,15 @@ def _refuse_folds(values: dict[str, Any], hosts: int) -> None:
         raise CustomerError("Hyperparameter _kfold: cross validation needs all rows on one host; set InstanceCount to 1")
     if values.get("objective", "").startswith("rank:"):
         raise CustomerError("Hyperparameter _kfold: folds would cut the groups of a ranking objective; remove it")
+
+
+def _refuse_apart(values: dict[str, Any]) -> None:
+    """What several hosts cannot train together."""
+    if values.get("tree_method") == "exact" or "grow_colmaker" in values.get("updater", []):
+        raise CustomerError("Hyperparameter tree_method: exact trees need all rows on one host; use hist or approx")
+    if values.get("booster") == "gblinear":
+        # the library would train a model per host, without a word
+        raise CustomerError("Hyperparameter booster: gblinear needs all rows on one host; set InstanceCount to 1")
 
 
 def ignored(values: dict[str, Any]) -> list[str]:

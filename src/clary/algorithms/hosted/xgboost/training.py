@@ -50,6 +50,8 @@ def _train_alone(job: TrainingJob, values: dict[str, Any], rows: Data) -> None:
 
 def _train_together(job: TrainingJob, values: dict[str, Any], rows: Data) -> None:
     log.line(f"Distributed node training with {len(job.hosts)} hosts: {job.hosts}")
+    if values.get("objective") == "survival:cox":
+        log.line("survival:cox compares the rows of each host with each other only", "WARNING")
     if all(rows.values()):
         data.columns(rows)  # what is wrong here is said before the others wait for it
     with Cluster.join(job) as hosts, team.gathered(hosts, rows) as members:

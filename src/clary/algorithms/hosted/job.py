@@ -90,6 +90,20 @@ class TrainingJob:
             raise CustomerError(f"{algorithm.name} trains on one host; set InstanceCount to 1")
         return values
 
+    def share_of_batch(self, values: dict[str, Any]) -> dict[str, Any]:
+        """`values` with this host's share of `mini_batch_size`, at least one row.
+
+        For algorithms whose hosts are averaged after an epoch: averages come as far as one host with as many steps, so an
+        epoch must have as many on each host as it would have on one with all rows.
+        """
+        if len(self.hosts) == 1:
+            return values
+        share = max(1, values["mini_batch_size"] // len(self.hosts))
+        log.first_party(
+            f"mini_batch_size={values['mini_batch_size']} is shared by {len(self.hosts)} hosts: {share} rows on each"
+        )
+        return values | {"mini_batch_size": share}
+
     def values(self, algorithm: Algorithm) -> dict[str, Any]:
         """Typed hyperparameters. Raises `CustomerError` in the words of the hosted container."""
         try:

@@ -25,7 +25,7 @@ _SEED = 0
 def train(opt_ml: Path) -> None:
     """Train as the job under `opt_ml` says. Raises `CustomerError` for the user's mistakes."""
     job = TrainingJob.read(opt_ml, default_tag="1")
-    values = job.begin(ALGORITHM)
+    values = job.share_of_batch(job.begin(ALGORITHM))
     channels = {name: EventChannel(job, name) for name in job.channels}
     rng = np.random.default_rng(_SEED)
     network = Network(values["num_entity_vectors"], values["vector_dim"], values["num_ip_encoder_layers"], rng)

@@ -35,7 +35,7 @@ _CRITERIA = {"f1": "f_beta", "cross_entropy_loss": "loss_function"}
 def train(opt_ml: Path) -> None:
     """Train the models of the job under `opt_ml` and keep the best. Raises `CustomerError` for the user's mistakes."""
     job = TrainingJob.read(opt_ml, default_tag="1")
-    values = job.begin(ALGORITHM)
+    values = job.share_of_batch(job.begin(ALGORITHM))
     with Cluster.join(job) as cluster:
         _Training(job, values, cluster).run()
 

@@ -40,6 +40,7 @@ class StreamedBody:
         self.length = int(self._announced) if self._announced.isascii() and self._announced.isdecimal() else None
         self._receive = receive
         self._waits_for_us = headers.get("expect", "").lower() == "100-continue"
+        self._own_digest = bool(_HEX_SHA256.fullmatch(self._digest))
         self._unread = headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
         self._pieces = self._verified(self._received())
 
@@ -53,7 +54,7 @@ class StreamedBody:
         if self._announced and self.length is None:
             message = f"the announced length {self._announced!r} is not a number"
             raise ServiceError(message, code="InvalidArgument", status=400)
-        sha256 = hashlib.sha256() if _HEX_SHA256.fullmatch(self._digest) else None
+        sha256 = hashlib.sha256() if self._own_digest else None
         size = 0
         async for piece in decode(pieces, self.trailers, self.signatures) if self._chunked else pieces:
             size += len(piece)
@@ -64,12 +65,23 @@ class StreamedBody:
             yield piece
         if self.length is not None and size != self.length:
             raise IncompleteBody(f"the body does not have the {self.length} bytes that were announced")
-        if sha256 is not None and sha256.hexdigest() != self._digest.lower():
+        if sha256 is not None:
+            self.check_sha256(sha256.hexdigest())
+
+    def hand_over_sha256(self) -> bool:
+        """Whether a SHA-256 of the body is announced. From now on the caller computes it, off the event loop with other
+        digests, and passes it to `check_sha256` at the end. Before the first read only."""
+        handed_over, self._own_digest = self._own_digest, False
+        return handed_over
+
+    def check_sha256(self, computed: str) -> None:
+        """Compare the digest in hexadecimal with the announced one. Raises `ServiceError`."""
+        if computed != self._digest.lower():
             raise ServiceError(
                 "The provided 'x-amz-content-sha256' header does not match what was computed.",
                 code="XAmzContentSHA256Mismatch",
                 status=400,
-                members={"ClientComputedContentSHA256": self._digest, "S3ComputedContentSHA256": sha256.hexdigest()},
+                members={"ClientComputedContentSHA256": self._digest, "S3ComputedContentSHA256": computed},
             )
 
     async def _received(self) -> AsyncIterator[bytes]:

@@ -6,7 +6,7 @@ import errno
 import os
 from pathlib import Path
 
-from clary.core.errors import InternalFailure
+from clary.core.errors import ServiceUnavailable
 
 try:
     from fcntl import F_FULLFSYNC, fcntl  # type: ignore[attr-defined,unused-ignore]
@@ -43,6 +43,6 @@ def is_full(error: OSError) -> bool:
     return error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
-def disk_full() -> InternalFailure:
+def disk_full() -> ServiceUnavailable:
     """What a client is told when there is no room left for its request."""
-    return InternalFailure("the disk that holds the server's data directory is full; free some space and repeat the request")
+    return ServiceUnavailable("the disk that holds the server's data directory is full; free some space and repeat the request")

@@ -147,14 +147,15 @@ def test_a_cancelled_write_can_be_aborted(tmp_path):
 
 def test_observe_sees_every_byte_in_order_before_finish(tmp_path):
     async def scenario():
-        store, seen, data = BlobStore(tmp_path / "blobs"), bytearray(), os.urandom(3_000_000)
-        writer = store.create(KEY, observe=seen.extend)
+        store, seen, also_seen = BlobStore(tmp_path / "blobs"), bytearray(), bytearray()
+        data = os.urandom(3_000_000)
+        writer = store.create(KEY, observe=(seen.extend, also_seen.extend))
         for start in range(0, len(data), 65_536):
             await writer.write(data[start : start + 65_536])
         await writer.end()
-        assert seen == data
+        assert seen == also_seen == data
         await writer.finish()
-        assert seen == data
+        assert seen == also_seen == data
 
     asyncio.run(scenario())
 

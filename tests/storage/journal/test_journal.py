@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clary.core.errors import InternalFailure
+from clary.core.errors import ServiceUnavailable
 from clary.storage.journal import Journal, commit_log, journal, streams
 from clary.storage.journal.segments import Segment
 
@@ -296,7 +296,7 @@ def test_a_full_disk_is_told_to_the_client(tmp_path, monkeypatch):
     async def body(opened):
         with monkeypatch.context() as patched:
             patched.setattr(commit_log, "_write_all", no_room)
-            with pytest.raises(InternalFailure, match="full"):
+            with pytest.raises(ServiceUnavailable, match="full"):
                 await opened.append("s", [(0, b"x")])
         assert await opened.append("s", [(0, b"y")]) == 0
 
@@ -328,7 +328,7 @@ def test_an_append_that_fails_halfway_harms_no_earlier_segment(tmp_path, monkeyp
         with monkeypatch.context() as patched:
             patched.setattr(Segment, "append", append)
             outcomes = [await _outcome(opened.append("s", [(90, b"y" * 50)] * 4)) for _ in range(3)]
-        assert any(isinstance(outcome, InternalFailure) for outcome in outcomes)
+        assert any(isinstance(outcome, ServiceUnavailable) for outcome in outcomes)
         appended = [(90, b"y" * 50)] * 4 * sum(isinstance(outcome, int) for outcome in outcomes)
         expected.extend((len(records) + offset, *record) for offset, record in enumerate(appended))
         assert opened.read("s", 0, 1000) == expected
@@ -343,7 +343,7 @@ def test_an_append_that_fails_halfway_harms_no_earlier_segment(tmp_path, monkeyp
 async def _outcome(awaitable) -> Any:
     try:
         return await awaitable
-    except InternalFailure as error:
+    except ServiceUnavailable as error:
         return error
 
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clary.core.errors import InternalFailure, ValidationException
+from clary.core.errors import ServiceUnavailable, ValidationException
 from clary.core.identifiers import Scope
 from clary.storage.resources import Duplicate, Missing, NewerFormat, ResourceStore
 
@@ -257,7 +257,7 @@ def test_a_full_disk_fails_the_writes_that_do_not_fit_and_harms_nothing_else(tmp
             for n in range(3)
         ]
         for outcome in await asyncio.gather(*writes, return_exceptions=True):
-            assert isinstance(outcome, InternalFailure)
+            assert isinstance(outcome, ServiceUnavailable)
             assert "full" in outcome.message
         await store.write(lambda tx: tx.connection.execute("PRAGMA max_page_count = 1000000"))
         await store.write(inserted("after"))

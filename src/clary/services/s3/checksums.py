@@ -92,12 +92,23 @@ class Digests:
 
     def update(self, data: bytes | memoryview) -> None:
         self._md5.update(data)
+        self._update_checksums(data)
+
+    @property
+    def parts(self) -> tuple[Callable[[memoryview], None], ...]:
+        """`update` in parts that may run at the same time. MD5 takes as long as all the others."""
+        return self._md5.update, self._update_checksums
+
+    def _update_checksums(self, data: bytes | memoryview) -> None:
         for digest in self._checksums.values():
             digest.update(data)
 
     @property
     def md5(self) -> bytes:
         return self._md5.digest()
+
+    def hex(self, algorithm: str) -> str:
+        return self._checksums[algorithm].digest().hex()
 
     def value(self, algorithm: str) -> str:
         """The checksum as clients see it, base64."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import errno
 import secrets
-from collections.abc import AsyncIterable, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -78,12 +78,11 @@ class Contents:
         `algorithm` names the checksum to keep. The blob is on disk when the block runs; if the block fails, it goes.
         Raises S3 errors for what the client did wrong and ServiceUnavailable when the disk is full.
         """
-        expected = expected or Expected()
         wrapper = await self._keys.wrapper(account, encryption)
         self._require_space(getattr(body, "length", None))
-        digests = Digests(*{algorithm, expected.algorithm or algorithm})
+        proof = _Proof(body, expected or Expected(), algorithm)
         try:
-            received = await self._receive(body, wrapper, digests, algorithm, expected, inline)
+            received = await self._receive(body, wrapper, proof, inline)
         except OSError as error:
             if error.errno in _FULL:
                 raise disk_full(self._blobs.root) from error
@@ -95,26 +94,25 @@ class Contents:
                 self._blobs.discard([received.blob])
             raise
 
-    async def _receive(
-        self, body: Any, wrapper: Wrapper, digests: Digests, algorithm: str, expected: Expected, inline: bool
-    ) -> Received:
+    async def _receive(self, body: Any, wrapper: Wrapper, proof: _Proof, inline: bool) -> Received:
         data_key, wrapped = wrapper.new_data_key()
+        digests = proof.digests
         stream = _chunks(body)
         head = await _head(stream) if inline else b""
         if inline and len(head) <= INLINE_BYTES:
             digests.update(head)
-            expected.check(digests, _trailers(body))
+            proof.check()
             sealed = ChunkCipher(data_key).seal_all(head)
-            return Received(len(head), digests.md5.hex(), algorithm, digests.value(algorithm), wrapped, data=sealed)
-        writer = self._blobs.create(data_key, observe=digests.update)
+            return Received(len(head), digests.md5.hex(), proof.algorithm, proof.checksum, wrapped, data=sealed)
+        writer = self._blobs.create(data_key, observe=digests.parts)
         try:
             await _pour(writer, head, stream)
-            expected.check(digests, _trailers(body))
+            proof.check()
             blob = await writer.finish()
         except BaseException:
             await writer.abort()
             raise
-        return Received(blob.size, digests.md5.hex(), algorithm, digests.value(algorithm), wrapped, blob=blob.id)
+        return Received(blob.size, digests.md5.hex(), proof.algorithm, proof.checksum, wrapped, blob=blob.id)
 
     def _require_space(self, length: int | None) -> None:
         """Refuse before the body travels what cannot fit. Raises EntityTooLarge or ServiceUnavailable."""
@@ -165,6 +163,29 @@ class Contents:
         self._blobs.discard(blob_ids)
 
 
+class _Proof:
+    """What is computed over a body, and compared at its end with what the client said: each digest once."""
+
+    def __init__(self, body: Any, expected: Expected, algorithm: str):
+        """`algorithm` names the checksum to keep."""
+        self.algorithm = algorithm
+        self._body = body
+        self._expected = expected
+        self._is_signed = hasattr(body, "hand_over_sha256") and body.hand_over_sha256()
+        names = {algorithm, expected.algorithm or algorithm} | ({"SHA256"} if self._is_signed else set())
+        self.digests = Digests(*names)
+
+    @property
+    def checksum(self) -> str:
+        return self.digests.value(self.algorithm)
+
+    def check(self) -> None:
+        """Raises BadDigest and its like, when all bytes have been seen."""
+        if self._is_signed:
+            self._body.check_sha256(self.digests.hex("SHA256"))
+        self._expected.check(self.digests, getattr(self._body, "trailers", {}))
+
+
 def new_holder() -> str:
     """A fresh id for the pieces of an object, or for an upload."""
     return secrets.token_hex(16)
@@ -182,10 +203,6 @@ def _chunks(body: Any) -> AsyncIterator[bytes]:
 async def _at_once(body: Any) -> AsyncIterator[bytes]:
     if body:
         yield bytes(body)
-
-
-def _trailers(body: Any) -> Mapping[str, str]:
-    return getattr(body, "trailers", {})
 
 
 async def _head(stream: AsyncIterator[bytes]) -> bytes:

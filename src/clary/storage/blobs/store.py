@@ -50,7 +50,7 @@ class BlobStore:
         self._executor = ThreadPoolExecutor(THREADS, thread_name_prefix="blobs")
         _make_directories(root, self._incoming)
 
-    def create(self, key: bytes | None = None, *, observe: Callable[[memoryview], None] | None = None) -> BlobWriter:
+    def create(self, key: bytes | None = None, *, observe: Sequence[Callable[[memoryview], None]] = ()) -> BlobWriter:
         """A writer for a new blob, sealed with `key` (32 bytes, never used for another blob) when one is given."""
         blob_id = secrets.token_hex(16)
         if self._created is not None:
@@ -79,8 +79,18 @@ class BlobStore:
             file = await loop.run_in_executor(self._executor, reader.OpenFile, path)
         except FileNotFoundError as error:
             raise DamagedBlob(f"{path.name} is missing") from error
-        for read_piece in reader.pieces(file, start, length, key):
-            yield await loop.run_in_executor(self._executor, read_piece)
+        coming: asyncio.Future[bytes | bytearray] | None = None
+        try:
+            for read_piece in reader.pieces(file, start, length, key):
+                ready = await coming if coming is not None else None
+                coming = loop.run_in_executor(self._executor, read_piece)  # while the one before is sent
+                if ready is not None:
+                    yield ready
+            if coming is not None:
+                yield await coming
+        finally:
+            if coming is not None:
+                coming.cancel()
 
     def hold(self, blob_ids: Sequence[str]) -> Hold:
         """Keep blobs readable until the hold is released. Call it where the ids were looked up, before the next await."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable
-from concurrent.futures import Executor, Future
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, Future, wait
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,8 +29,9 @@ class BlobWriter:
     """Takes a stream; `finish` publishes it, `abort` leaves nothing behind. Use one from one task.
 
     A thread stores a batch while the next one is gathered. Two batches and a sealed one are all the memory it takes, whatever
-    the size of the blob; they are reused, because fresh pages cost more than the cipher. `observe` is called in that thread
-    with every batch, in order, before it is stored: digests belong there. It must not keep what it is given.
+    the size of the blob; they are reused, because fresh pages cost more than the cipher. Each of `observe` is called with
+    every batch, in order, in a thread, all but the last beside the storing: digests belong there. They must not keep what
+    they are given.
     """
 
     def __init__(
@@ -41,7 +42,7 @@ class BlobWriter:
         executor: Executor,
         *,
         key: bytes | None,
-        observe: Callable[[memoryview], None] | None,
+        observe: Sequence[Callable[[memoryview], None]],
         durable: bool,
     ):
         self._id = blob_id
@@ -75,7 +76,7 @@ class BlobWriter:
     async def end(self) -> None:
         """Store what is left. `observe` has seen everything then, and nothing is published yet; only `finish` may follow."""
         await self._job_done()
-        self._job = self._executor.submit(self._store, self._batch[: self._filled], True)
+        self._hand_over(self._batch[: self._filled], last=True)
         self._filled, self._ended = 0, True
         await self._job_done()
 
@@ -98,15 +99,30 @@ class BlobWriter:
         await self._job_done()
         full, self._batch = self._batch, self._spare or memoryview(bytearray(BATCH_BYTES))
         self._spare, self._filled = full, 0
-        self._job = self._executor.submit(self._store, full, False)
+        self._hand_over(full, last=False)
+
+    def _hand_over(self, batch: memoryview, *, last: bool) -> None:
+        """Threads observe and store the batch; all but the last observer beside the others where the batch is worth it."""
+        apart = self._observe[:-1] if len(batch) == BATCH_BYTES else ()
+        others = [self._executor.submit(observe, batch) for observe in apart]
+        self._job = self._executor.submit(self._observe_and_store, batch, last, others)
 
     async def _job_done(self) -> None:
         if self._job is not None:
             await asyncio.wrap_future(self._job)
 
+    def _observe_and_store(self, batch: memoryview, last: bool, others: Sequence[Future[None]]) -> None:
+        """`others` run already when this does, because they were submitted before; they are waited for whatever happens."""
+        try:
+            for observe in self._observe[len(others) :]:
+                observe(batch)
+            self._store(batch, last)
+        finally:
+            wait(others)
+        for other in others:
+            other.result()
+
     def _store(self, batch: memoryview, last: bool) -> None:
-        if self._observe is not None:
-            self._observe(batch)
         self._size += len(batch)
         _write_all(self._file, self._seal(batch, last) if self._cipher is not None else batch)
 

@@ -13,13 +13,11 @@ import numpy as np
 from scipy.linalg import eigh
 from scipy.sparse import issparse
 
-from clary.algorithms.decomposition.spectrum import Spectrum
+from clary.algorithms.decomposition.spectrum import FULL, Spectrum
 
 _BUFFER_BYTES = 16 << 20
 _FEWEST_ROWS, _MOST_ROWS = 4096, 16384
 """Rows of a block: adding it to the matrix costs as much as multiplying some hundred, and its float32 sums lose digits."""
-_FULL = 0.2
-"""Share of entries from which on sparse rows are faster as dense ones."""
 
 
 class Scatter:
@@ -42,7 +40,7 @@ class Scatter:
         """Take in rows: (n, columns) float32, float64 or CSR."""
         if not issparse(X):
             self._update_dense(X)
-        elif X.nnz < _FULL * X.shape[0] * X.shape[1]:
+        elif X.nnz < FULL * X.shape[0] * X.shape[1]:
             self._add(*_moments_of_sparse(X))
         else:
             for start in range(0, X.shape[0], _FEWEST_ROWS):

@@ -15,7 +15,7 @@ import numpy as np
 from scipy.linalg import eigh, qr, svd
 from scipy.sparse import issparse
 
-from clary.algorithms.decomposition.spectrum import Spectrum
+from clary.algorithms.decomposition.spectrum import FULL, Spectrum
 
 _BLOCK_BYTES = 4 << 20
 
@@ -50,15 +50,14 @@ class Sketch:
 
     def update(self, X: Any) -> None:
         """Take in rows: (n, columns) float32, float64 or CSR."""
-        if issparse(X):
-            self._multiply(X if not self.shift.any() else X.toarray() - self.shift.astype(X.dtype))
-            return
-        if not self.rows:
-            self.shift = X.mean(axis=0, dtype=np.float64).astype(X.dtype).astype(np.float64)
-        height = max(256, _BLOCK_BYTES // (X.itemsize * X.shape[1]))
-        shift = self.shift.astype(X.dtype)
-        for start in range(0, len(X), height):
-            self._multiply(X[start : start + height] - shift)
+        height = max(256, _BLOCK_BYTES // (X.dtype.itemsize * X.shape[1]))
+        if not issparse(X):
+            self._update_dense(X, height)
+        elif X.nnz < FULL * X.shape[0] * X.shape[1] and not self.shift.any():
+            self._multiply(X.astype(np.float64))
+        else:
+            for start in range(0, X.shape[0], height):
+                self._update_dense(X[start : start + height].toarray(), height)
 
     def again(self) -> Sketch:
         """An empty sketch for a second pass: its test vectors span what this one found."""
@@ -97,6 +96,13 @@ class Sketch:
         other.product = self.product + np.outer(self.sums, moved) + np.outer(step, seen + self.rows * moved)
         other.square = self.square + 2 * float(self.sums @ step) + self.rows * float(step @ step)
         return other
+
+    def _update_dense(self, X: np.ndarray, height: int) -> None:
+        if not self.rows:
+            self.shift = X.mean(axis=0, dtype=np.float64).astype(X.dtype).astype(np.float64)
+        shift = self.shift.astype(X.dtype)
+        for start in range(0, len(X), height):
+            self._multiply(X[start : start + height] - shift)
 
     def _multiply(self, block: Any) -> None:
         """Add rows that are about the shift already."""

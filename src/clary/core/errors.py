@@ -12,6 +12,7 @@ that goes wrong is our fault: let it travel, the gateway logs it with the reques
     ├── AccessDeniedException        400
     ├── ThrottlingException          400
     ├── NotImplementedByClary        501  `NotImplemented`: the model has it, Clary does not yet
+    ├── ServiceUnavailable           503  the machine cannot take it now: clients try again, then report the message
     └── InternalFailure              500
 
 Services with codes of their own (S3, IAM) subclass `ServiceError` beside their operations.
@@ -51,6 +52,11 @@ class ServiceError(Exception):
 
 class InternalFailure(ServiceError):
     """Something of ours broke; the message never carries details of the inside."""
+
+
+class ServiceUnavailable(ServiceError):
+    code = "ServiceUnavailable"
+    status = 503
 
 
 class ValidationException(ServiceError):

@@ -4,7 +4,7 @@ One XGBoost booster (30 features, 100 trees of depth 6), one CSV row per request
 carries a SigV4 signature of its own body, and every signature is verified. The peer (FastAPI, uvicorn with uvloop and
 httptools, one process, `inplace_predict` in the handler) lives in an environment of its own, made on the first run.
 
-    python benchmarks/invoke.py [--seconds 6] [--clients 1 32] [--only clary]
+    python -m benchmarks.invoke [--seconds 6] [--clients 1 32] [--only clary]
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ import multiprocessing
 import os
 import re
 import selectors
-import signal
 import socket
 import subprocess
 import sys
@@ -30,6 +29,7 @@ from typing import Any
 
 import numpy as np
 import xgboost
+from benchmarks.servers import cpu_seconds, free_port, running, until
 
 FEATURES, TREES, DEPTH = 30, 100, 6
 DIFFERENT_ROWS = 64
@@ -104,9 +104,9 @@ def _measure(server: str, run: Any, directory: Path, rows: list[bytes], options:
         _check(address, requests, directory, rows)
         for clients in options.clients:
             _drive(address, requests, clients, 1.0)  # warm
-            before = _cpu_seconds(pids)
+            before = cpu_seconds(pids)
             rate, latencies = _drive(address, requests, clients, options.seconds)
-            busy = _cpu_seconds(pids) - before
+            busy = cpu_seconds(pids) - before
             results[clients] = rate, latencies
             p50, p99 = np.percentile(latencies, [50, 99])
             print(
@@ -198,8 +198,8 @@ def clary_server(directory: Path, rows: list[bytes]) -> Iterator[tuple[tuple[str
 
     data = directory / "data"
     command = [sys.executable, "-m", "clary.gateway.server", "--data", str(data), "--port", "0", "--auth", "strict"]
-    with _process(command, directory / "clary.log") as process:
-        facts = _until(lambda: json.loads((data / "server.json").read_text()))
+    with running(command, directory / "clary.log") as process:
+        facts = until(lambda: json.loads((data / "server.json").read_text()))
         key, secret = _root_key(directory / "clary.log")
         session = boto3.Session(key, secret, region_name="us-east-1")
         endpoint = f"http://127.0.0.1:{facts['port']}"
@@ -215,7 +215,7 @@ def _root_key(log: Path) -> tuple[str, str]:
         found = re.search(r"AWS_ACCESS_KEY_ID=(\S+)\s+AWS_SECRET_ACCESS_KEY=(\S+)", log.read_text())
         return (found[1], found[2]) if found else None
 
-    return _until(look)
+    return until(look)
 
 
 def _deploy(session: Any, endpoint: str, directory: Path) -> None:
@@ -232,7 +232,7 @@ def _deploy(session: Any, endpoint: str, directory: Path) -> None:
     variant = {"VariantName": "v", "ModelName": "m", "InitialInstanceCount": 1, "InstanceType": "ml.m5.large"}
     sagemaker.create_endpoint_config(EndpointConfigName="c", ProductionVariants=[variant])
     sagemaker.create_endpoint(EndpointName="e", EndpointConfigName="c")
-    _until(lambda: sagemaker.describe_endpoint(EndpointName="e")["EndpointStatus"] == "InService")
+    until(lambda: sagemaker.describe_endpoint(EndpointName="e")["EndpointStatus"] == "InService")
 
 
 def _signed(session: Any, port: int, row: bytes) -> bytes:
@@ -274,49 +274,12 @@ def fastapi_server(directory: Path, rows: list[bytes]) -> Iterator[tuple[tuple[s
         command = str(uv) if uv.exists() else "uv"
         subprocess.run([command, "venv", "-q", str(PEER_ENVIRONMENT)], check=True)
         subprocess.run([command, "pip", "install", "-q", "--python", str(python), *PEER_PACKAGES], check=True)
-    port = _free_port()
+    port = free_port()
     (directory / "peer.py").write_text(PEER)
-    with _process([str(python), "peer.py", "model.ubj", str(port)], directory / "peer.log", directory) as process:
-        _until(lambda: urllib.request.urlopen(f"http://127.0.0.1:{port}/openapi.json").status == 200)
+    with running([str(python), "peer.py", "model.ubj", str(port)], directory / "peer.log", directory=directory) as process:
+        until(lambda: urllib.request.urlopen(f"http://127.0.0.1:{port}/openapi.json").status == 200)
         requests = [_http(f"127.0.0.1:{port}", "/invocations", {"Content-Type": "text/csv"}, row) for row in rows]
         yield ("127.0.0.1", port), [process.pid], requests
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return server.getsockname()[1]
-
-
-@contextmanager
-def _process(command: list[str], log: Path, directory: Path | None = None) -> Iterator[subprocess.Popen]:
-    with log.open("wb") as output:
-        process = subprocess.Popen(command, stdout=output, stderr=output, cwd=directory, start_new_session=True)
-    try:
-        yield process
-    except BaseException:
-        print(log.read_text(), file=sys.stderr)
-        raise
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(30)
-
-
-def _until(look: Any, seconds: float = 60) -> Any:
-    deadline = time.monotonic() + seconds
-    while True:
-        try:
-            if answer := look():
-                return answer
-        except (OSError, ValueError):
-            pass
-        if time.monotonic() > deadline:
-            raise TimeoutError("the server is not ready")
-        time.sleep(0.05)
-
-
-def _cpu_seconds(pids: list[int]) -> float:
-    ticks = [Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13] for pid in pids]
-    return sum(int(user) + int(system) for user, system in ticks) / os.sysconf("SC_CLK_TCK")
 
 
 if __name__ == "__main__":

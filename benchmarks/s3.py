@@ -15,7 +15,6 @@ import argparse
 import base64
 import json
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -29,7 +28,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+
+from benchmarks.servers import cpu_seconds, free_port, running, until
 
 KIB, MIB = 1024, 1024 * 1024
 KEYS = 64
@@ -144,12 +144,12 @@ def _drive(port: int, pid: int, requests: list[bytes], clients: int, seconds: fl
                     counts[client] += 1
 
     threads = [threading.Thread(target=run, args=(client,)) for client in range(clients)]
-    busy, started = _cpu_seconds(pid), time.perf_counter()
+    busy, started = cpu_seconds([pid]), time.perf_counter()
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    elapsed, busy = time.perf_counter() - started, _cpu_seconds(pid) - busy
+    elapsed, busy = time.perf_counter() - started, cpu_seconds([pid]) - busy
     return Result(sum(counts) / elapsed, sum(counts) / max(busy, 0.01))
 
 
@@ -186,11 +186,6 @@ def _read_answer(connection: socket.socket, buffer: bytearray) -> bool:
     return headers.get(b"connection") != b"close"
 
 
-def _cpu_seconds(pid: int) -> float:
-    ticks = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
-    return sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
-
-
 def _memory_mib(pid: int) -> float:
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE") / MIB
 
@@ -202,26 +197,26 @@ def _memory_mib(pid: int) -> float:
 def clary_server(directory: Path, durability: str = "full") -> Iterator[tuple[int, int]]:
     data = directory / "data"
     options = ["--data", str(data), "--port", "0", "--durability", durability]
-    with _process([sys.executable, "-m", "clary.gateway.server", *options], directory) as process:
-        facts = _until(lambda: json.loads((data / "server.json").read_text()))
+    with running([sys.executable, "-m", "clary.gateway.server", *options], directory / "log") as process:
+        facts = until(lambda: json.loads((data / "server.json").read_text()))
         yield facts["port"], process.pid
 
 
 @contextmanager
 def moto_server(directory: Path) -> Iterator[tuple[int, int]]:
-    port = _free_port()
+    port = free_port()
     command = [_peer("moto") / "moto_server", "-p", str(port), "-H", "127.0.0.1"]
-    with _process([str(part) for part in command], directory) as process:
-        _until(lambda: urllib.request.urlopen(f"http://127.0.0.1:{port}/moto-api/data.json").status == 200)
+    with running([str(part) for part in command], directory / "log") as process:
+        until(lambda: urllib.request.urlopen(f"http://127.0.0.1:{port}/moto-api/data.json").status == 200)
         yield port, process.pid
 
 
 @contextmanager
 def ministack_server(directory: Path) -> Iterator[tuple[int, int]]:
-    port = _free_port()
+    port = free_port()
     environment = {"GATEWAY_PORT": str(port), "LOG_LEVEL": "WARNING", "HOME": str(directory)}
-    with _process([str(_peer("ministack") / "ministack")], directory, environment) as process:
-        _until(lambda: urllib.request.urlopen(f"http://127.0.0.1:{port}/_ministack/health").status == 200)
+    with running([str(_peer("ministack") / "ministack")], directory / "log", environment=environment) as process:
+        until(lambda: urllib.request.urlopen(f"http://127.0.0.1:{port}/_ministack/health").status == 200)
         yield port, process.pid
 
 
@@ -242,40 +237,6 @@ def _peer(name: str) -> Path:
         subprocess.run([command, "venv", "-q", "--allow-existing", str(CACHE / name)], check=True)
         subprocess.run([command, "pip", "install", "-q", "--python", str(programs / "python"), PEERS[name]], check=True)
     return programs
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return server.getsockname()[1]
-
-
-@contextmanager
-def _process(command: list[str], directory: Path, environment: dict[str, str] | None = None) -> Iterator[subprocess.Popen]:
-    log = directory / "log"
-    with log.open("wb") as output:
-        variables = os.environ | (environment or {})
-        process = subprocess.Popen(command, stdout=output, stderr=output, env=variables, start_new_session=True)
-    try:
-        yield process
-    except BaseException:
-        print(log.read_text()[-5000:], file=sys.stderr)
-        raise
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(30)
-
-
-def _until(look: Callable[[], Any], seconds: float = 60) -> Any:
-    deadline = time.monotonic() + seconds
-    while True:
-        try:
-            if answer := look():
-                return answer
-        except (OSError, ValueError):
-            pass
-        if time.monotonic() > deadline:
-            raise TimeoutError("the server is not ready")
-        time.sleep(0.05)
 
 
 if __name__ == "__main__":

@@ -284,13 +284,26 @@ def test_scale_and_offset_of_columns_do_not_matter(rng):
     np.testing.assert_allclose(moved.predict_proba(X * factors + offsets), plain.predict_proba(X), atol=2e-3)
 
 
+def words(rng, rows=1000, columns=30):
+    """Sparse rows, and labels by their first two columns."""
+    X = rng.normal(size=(rows, columns)).astype(np.float32) * (rng.random((rows, columns)) < 0.1)
+    return X, (X[:, 0] - X[:, 1] + rng.normal(size=rows) * 0.3 > 0).astype(np.float32)
+
+
 def test_sparse_rows_teach_what_dense_ones_do(rng):
-    X = rng.normal(size=(1000, 30)).astype(np.float32) * (rng.random((1000, 30)) < 0.1)
-    y = (X[:, 0] - X[:, 1] + rng.normal(size=1000) * 0.3 > 0).astype(np.float32)
-    for estimator in (LinearLearner(), LinearLearner(num_models=3), LinearLearner("multiclass_classifier")):
-        dense, sparse = estimator.clone().fit(X, y), estimator.clone().fit(csr_matrix(X), y)
+    X, y = words(rng)
+    plain = {"normalize_data": False, "parameters": {"unbias_data": True}}
+    for kind, models in (("binary_classifier", 1), ("binary_classifier", 3), ("multiclass_classifier", 1)):
+        dense, sparse = (LinearLearner(kind, num_models=models, **plain).fit(rows, y) for rows in (X, csr_matrix(X)))
         np.testing.assert_allclose(sparse.coef_, dense.coef_, atol=2e-3)
         np.testing.assert_allclose(sparse.decision_function(csr_matrix(X)), dense.decision_function(X), atol=2e-3)
+
+
+def test_columns_that_few_sparse_rows_hold_are_not_blown_up(rng):
+    X = csr_matrix((np.full(5, 3.0, np.float32), (np.arange(5), np.zeros(5, int))), shape=(1000, 2))
+    assert Moments.of(X).stdev == pytest.approx([3.0, 1.0], rel=0.01)
+    assert Moments.of(X[:500]).merged(Moments.of(X[500:])).stdev == pytest.approx([3.0, 1.0], rel=0.01)
+    assert Moments.of(X.toarray()).stdev[0] == pytest.approx(0.21, rel=0.02)
 
 
 def test_sorted_rows_are_shuffled(rng):
@@ -456,7 +469,7 @@ def test_moments_merge_exactly(rng):
     merged = Moments.of(X[:100]).merged(Moments.of(csr_matrix(X[100:])))
     np.testing.assert_allclose(merged.mean, X.mean(axis=0))
     np.testing.assert_allclose(merged.stdev[[0, 2]], X.std(axis=0)[[0, 2]])
-    assert Moments.nothing(3).merged(Moments.of(X)).rows == 500
+    assert merged.rows == 500
     assert Moments.of(np.full((9, 1), 3.0)).stdev == 1
 
 

@@ -11,7 +11,7 @@ from scipy.sparse import issparse
 
 @dataclass(slots=True)
 class Moments:
-    """Rows seen, and per column their mean and their sum of squared deviations from it; all float64.
+    """Rows seen, and per column the mean, the sum of squared deviations from it, and the entries held; all float64.
 
     Two of them merge exactly (Chan, Golub and LeVeque 1983), so hosts can count apart.
     """
@@ -19,21 +19,19 @@ class Moments:
     rows: float
     mean: np.ndarray
     squares: np.ndarray
-
-    @classmethod
-    def nothing(cls, columns: int) -> Self:
-        return cls(0.0, np.zeros(columns), np.zeros(columns))
+    held: np.ndarray
 
     @classmethod
     def of(cls, values: Any) -> Self:
-        """Of (rows, columns) values, dense or CSR; absent entries are zeros."""
+        """Of (rows, columns) values. A dense row holds all its entries; those that a CSR row does not hold are zeros."""
         rows = values.shape[0]
         if issparse(values):
             mean = np.asarray(values.mean(axis=0, dtype=np.float64)).ravel()
             raw = np.asarray(values.multiply(values).sum(axis=0, dtype=np.float64)).ravel()
-            return cls(rows, mean, np.maximum(raw - rows * mean * mean, 0))
+            held = np.bincount(values.indices, minlength=values.shape[1]).astype(np.float64)
+            return cls(rows, mean, np.maximum(raw - rows * mean * mean, 0), held)
         mean = values.mean(axis=0, dtype=np.float64)
-        return cls(rows, mean, np.square(values - mean).sum(axis=0))
+        return cls(rows, mean, np.square(values - mean).sum(axis=0), np.full(values.shape[1], float(rows)))
 
     def merged(self, other: Self) -> Self:
         """The moments of the rows of both."""
@@ -43,12 +41,16 @@ class Moments:
         apart = other.mean - self.mean
         mean = self.mean + apart * (other.rows / rows)
         squares = self.squares + other.squares + apart * apart * (self.rows * other.rows / rows)
-        return type(self)(rows, mean, squares)
+        return type(self)(rows, mean, squares, self.held + other.held)
 
     @property
     def stdev(self) -> np.ndarray:
-        """(columns,) standard deviations; 1 where a column is constant, which cannot be scaled."""
-        stdev = np.sqrt(self.squares / max(self.rows, 1))
+        """(columns,) deviation from the mean of entries held; 1 where a column is constant, which cannot be scaled.
+
+        Of dense columns it is the standard deviation. A word that few sparse rows hold is not blown up as that would: its
+        weight would be decided by its first rows.
+        """
+        stdev = np.sqrt(self.squares / np.maximum(self.held, 1))
         constant = stdev <= 1e-7 * np.abs(self.mean)  # what float32 cannot tell from rounding
         return np.where(constant, 1.0, stdev)
 

@@ -31,17 +31,16 @@ class Statistics:
 
     def arrays(self) -> dict[str, np.ndarray]:
         """For the way to another host; `from_arrays` is the inverse."""
-        return {
-            "rows": np.asarray(float(self.features.rows)),
-            "mean": np.append(self.features.mean, self.label.mean),
-            "squares": np.append(self.features.squares, self.label.squares),
-            "classes": self.classes,
-        }
+        features, label = self.features, self.label
+        joined = {name: np.append(getattr(features, name), getattr(label, name)) for name in ("mean", "squares", "held")}
+        return joined | {"rows": np.asarray(float(features.rows)), "classes": self.classes}
 
     @classmethod
     def from_arrays(cls, arrays: dict[str, np.ndarray]) -> Self:
-        rows, mean, squares = float(arrays["rows"]), arrays["mean"], arrays["squares"]
-        return cls(Moments(rows, mean[:-1], squares[:-1]), Moments(rows, mean[-1:], squares[-1:]), arrays["classes"])
+        rows, parts = float(arrays["rows"]), [arrays[name] for name in ("mean", "squares", "held")]
+        return cls(
+            Moments(rows, *(each[:-1] for each in parts)), Moments(rows, *(each[-1:] for each in parts)), arrays["classes"]
+        )
 
     def scaling(self, recipe: Recipe) -> Scaling:
         """How rows and labels are standardised. `auto`: scale, and centre where a bias can take the centre up."""

@@ -19,7 +19,7 @@ import xgboost
 from tests.algorithms.hosted.jobs import lay_out
 
 from clary.algorithms.hosted.errors import CustomerError
-from clary.algorithms.hosted.xgboost import parameters, train
+from clary.algorithms.hosted.xgboost import data, parameters, train
 from clary.catalog.builtin.xgboost import ALGORITHM
 from clary.formats import csv, records
 
@@ -147,6 +147,16 @@ def test_pipe_mode_reads_the_first_epoch_of_each_channel(tmp_path, table, conten
     train(opt_ml)
     feeder.join()
     np.testing.assert_allclose(predictions(opt_ml, table), predictions(tmp_path / "file", table), rtol=1e-6)
+
+
+@pytest.mark.parametrize("tag", ["3.0-5", "1.7-1"])  # bins alone, exact trees
+def test_rows_that_wait_in_a_file_give_the_same_model(tmp_path, table, image, monkeypatch, tag):
+    image(tag)
+    channels = {"train": {part: csv.format_rows(rows) for part, rows in zip("abc", np.array_split(table, 3), strict=True)}}
+    train(job(tmp_path / "memory", table, channels=channels))
+    monkeypatch.setattr(data, "IN_MEMORY_BYTES", 2000)
+    train(job(tmp_path / "file", table, channels=channels))
+    np.testing.assert_array_equal(predictions(tmp_path / "file", table), predictions(tmp_path / "memory", table))
 
 
 def test_a_weight_column_changes_the_model(tmp_path, table):

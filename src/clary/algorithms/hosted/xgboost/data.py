@@ -16,6 +16,7 @@ from clary.formats import tables
 from clary.formats.batch import Batch
 from clary.formats.channel import Reader, data_files
 from clary.formats.errors import FormatError
+from clary.formats.spool import Spool
 
 CSV = ("csv", "text/csv")
 LIBSVM = ("", "libsvm", "text/libsvm", "text/x-libsvm")  # also what a channel without a content type holds
@@ -24,6 +25,9 @@ PARQUET = ("parquet", "application/x-parquet")
 
 WIDEST = 1 << 26
 """Columns that XGBoost is given at most: it keeps a few dozen bytes for each, and a stray libsvm index means billions."""
+
+IN_MEMORY_BYTES = 1 << 30
+"""Features of a channel that are kept as they are read; of more, only the bins that trees are grown on stay in memory."""
 
 Data = dict[str, list[Batch]]
 """Channel -> its batches, training first."""
@@ -48,7 +52,8 @@ def _read(job: TrainingJob, name: str, values: dict[str, Any]) -> list[Batch]:
     if job.input_mode(name) != "Pipe" and not any(True for _ in data_files(job.opt_ml / "input" / "data" / name)):
         return []
     try:
-        batches = list(job.channel(name, reader).batches())
+        spool = Spool(job.opt_ml, IN_MEMORY_BYTES)
+        batches = [spool.keep(batch) for batch in job.channel(name, reader).batches()]
     except FormatError as error:
         raise CustomerError(f"Failed to load data of channel {name}: {error}") from error
     if any(batch.labels is None or batch.labels.ndim != 1 for batch in batches):

@@ -116,11 +116,11 @@ CASES = [
             "feature_dim": COLUMNS,
             "num_factors": 2,
             "mini_batch_size": 50,
-            "epochs": 20,
+            "epochs": 5,
         },
         *split(LABELLED, record_io),
         content_types=(RECORDS, RECORDS),
-        relative=0.1,
+        relative=0.03,
     ),
     Case(
         "randomcutforest:1",
@@ -133,9 +133,10 @@ CASES = [
     Case(
         "ipinsights:1",
         "validation:discriminator_auc",
-        {"num_entity_vectors": 100, "vector_dim": 8, "epochs": 5, "mini_batch_size": 100, "learning_rate": 0.01},
+        {"num_entity_vectors": 100, "vector_dim": 8, "epochs": 2, "mini_batch_size": 100, "learning_rate": 0.005},
         *visits(),
         watched="validation",
+        relative=0.1,
     ),
 ]
 

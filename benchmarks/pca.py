@@ -52,12 +52,15 @@ def streamed(X: np.ndarray, batch: int = BATCH) -> np.ndarray:
 
 
 def sketched(X: np.ndarray, passes: int) -> np.ndarray:
-    sketch = Sketch.random(X.shape[1], 2 * COMPONENTS, seed=0)
-    for number in range(passes):
-        sketch = sketch.again() if number else sketch
-        for start in range(0, len(X), BATCH):
-            sketch.update(X[start : start + BATCH])
-    return sketch.spectrum(COMPONENTS).vectors
+    first = _passed(Sketch.random(X.shape[1], 2 * COMPONENTS, seed=0), X)
+    whole = first if passes == 1 else _passed(first.again(), X).combined(first)
+    return whole.spectrum(COMPONENTS).vectors
+
+
+def _passed(sketch: Sketch, X: np.ndarray) -> Sketch:
+    for start in range(0, len(X), BATCH):
+        sketch.update(X[start : start + BATCH])
+    return sketch
 
 
 def captured(X: np.ndarray) -> Quality:

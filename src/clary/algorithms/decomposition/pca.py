@@ -99,8 +99,9 @@ class PCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):
         state = self._begin(X.shape)
         state.update(X)
         if isinstance(state, Sketch) and self.passes == 2:
-            state = state.again()
-            state.update(X)
+            second = state.again()
+            second.update(X)
+            state = second.combined(state)
         self._take(state, X)
         return self
 

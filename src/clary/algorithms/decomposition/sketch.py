@@ -3,7 +3,7 @@
 One pass gives Z = Σ (x − mean)(x − mean)ᵀ Ω, from which Nyström's approximation Z (ΩᵀZ)⁻¹ Zᵀ of the scatter matrix follows
 (Tropp, Yurtsever, Udell and Cevher 2017, "Fixed-rank approximation of a positive-semidefinite matrix from streaming data").
 Ω is random in the first pass; a second pass takes an orthonormal basis of the first one's Z (Halko, Martinsson and Tropp
-2011, "Finding structure with randomness").
+2011, "Finding structure with randomness"), and the approximation then stands on the test vectors of both.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _BLOCK_BYTES = 4 << 20
 
 
 class Sketch:
-    """test : (columns, ℓ) float64, orthonormal: Ω
+    """test : (columns, ℓ) float64: Ω, orthonormal vectors of one pass or two
     rows : how many were seen
     product : (columns, ℓ) float64, Z about `shift`
     sums : (columns,) float64, Σ (x − shift)
@@ -62,6 +62,14 @@ class Sketch:
     def again(self) -> Sketch:
         """An empty sketch for a second pass: its test vectors span what this one found."""
         return Sketch(_basis(self._about(centered=True)))
+
+    def combined(self, first: Sketch) -> Sketch:
+        """This second pass together with the `first` one over the same rows: the test vectors of both, columns at most."""
+        whole, earlier = self.moved(self.mean), first.moved(self.mean)
+        room = len(whole.test) - whole.test.shape[1]
+        whole.test = np.hstack([whole.test, earlier.test[:, :room]])
+        whole.product = np.hstack([whole.product, earlier.product[:, :room]])
+        return whole
 
     def spectrum(self, count: int, centered: bool = True) -> Spectrum:
         """The `count` largest principal components, about the mean or about zero."""

@@ -93,13 +93,20 @@ def _randomized(job: TrainingJob, values: Values, cluster: Cluster) -> Sketch | 
     data = _rows(job, "train", values, passes)
     width = sketch_width(values["num_components"], values["extra_components"])
     state = Sketch.random(values["feature_dim"], width, _SEED)
-    for number in range(1, passes + 1):
-        _feed(job, data, values, state, number, passes)
-        parts = cluster.gather(state.arrays())
-        whole = None if parts is None else sketch.merge([Sketch.of_arrays(part) for part in parts])
-        if number < passes:
-            state = Sketch(cluster.broadcast(None if whole is None else {"test": whole.again().test})["test"])
-    return whole
+    _feed(job, data, values, state, 1, passes)
+    first = _together(cluster, state)
+    if passes == 1:
+        return first
+    second = Sketch(cluster.broadcast(None if first is None else {"test": first.again().test})["test"])
+    _feed(job, data, values, second, 2, passes)
+    whole = _together(cluster, second)
+    return None if whole is None or first is None else whole.combined(first)
+
+
+def _together(cluster: Cluster, state: Sketch) -> Sketch | None:
+    """The sketch of all hosts on the leader, None elsewhere."""
+    parts = cluster.gather(state.arrays())
+    return None if parts is None else sketch.merge([Sketch.of_arrays(part) for part in parts])
 
 
 def _feed(job: TrainingJob, data: Rows, values: Values, state: Scatter | Sketch, number: int = 1, passes: int = 1) -> None:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+import signal
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -117,3 +120,17 @@ def test_groups_are_not_cut(tmp_path, table):
     grouped = b"\n".join(line.replace(b" ", b" qid:1 ", 1) for line in libsvm(table).split(b"\n"))
     with pytest.raises(CustomerError, match=r"folds would cut the groups \(qid\)"):
         train(job(tmp_path, table, {"_kfold": "2"}, channels={"train": {"a": grouped}}, content_type="libsvm"))
+
+
+def test_a_stopped_job_keeps_the_models_so_far(tmp_path, table):
+    settings = {"_kfold": "3", "num_round": "1000000", "save_model_on_termination": "true"}
+    opt_ml = job(tmp_path, table, settings)
+    program = f"from pathlib import Path; from clary.algorithms.hosted.xgboost import train; train(Path({str(opt_ml)!r}))"
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        next(line for line in process.stdout if line.startswith("[3]"))
+        process.send_signal(signal.SIGTERM)
+        rest = process.stdout.read()
+        assert process.wait() == 0
+    assert "Stopped after 1 models" in rest
+    assert [path.name for path in (opt_ml / "model").iterdir()] == ["xgboost-model-0"]

@@ -192,6 +192,20 @@ def test_training_goes_on_from_a_given_model(tmp_path, table, capfd, monkeypatch
     np.testing.assert_allclose(predictions(tmp_path, table), booster_of(table, 12).predict(xgboost.DMatrix(table[:, 1:])), 1e-5)
 
 
+def test_the_best_round_of_a_given_model_does_not_cut_what_follows(tmp_path, table):
+    given = booster_of(table, 4)
+    given.set_attr(best_iteration="1", best_score="0.1")
+    files = {"model": {"xgboost-model": bytes(given.save_raw("ubj"))}}
+    train(job(tmp_path / "plain", table, channels=files, checkpoints=False))
+    settings = {"early_stopping_rounds": "2", "num_round": "3", "eval_metric": "logloss"}
+    train(job(tmp_path / "stopping", table, settings, channels=files, checkpoints=False))
+    plain, stopping = (
+        xgboost.Booster(model_file=tmp_path / name / "model" / "xgboost-model") for name in ("plain", "stopping")
+    )
+    assert plain.attr("best_iteration") is None
+    assert int(stopping.attr("best_iteration")) >= 4
+
+
 def test_a_given_model_can_be_refreshed(tmp_path, table):
     raw = bytes(booster_of(table[50:], 4).save_raw("ubj"))
     settings = {"process_type": "update", "updater": "refresh", "refresh_leaf": "1", "num_round": "4"}

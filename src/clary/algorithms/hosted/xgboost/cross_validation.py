@@ -41,6 +41,9 @@ def validate(job: TrainingJob, values: dict[str, Any], rows: Data, columns: int)
         log.line(f"Train cross validation fold {number % count + 1}")
         booster, history, predicted = _train_fold(plan, everything, held_out, columns)
         artifact.save(booster, job.model_directory / f"{artifact.NAME}-{number}", plan.version)
+        if plan.termination and plan.termination.told:
+            log.line(f"Stopped after {number + 1} models", "WARNING")
+            return
         predictions.record(held_out, number // count, predicted)
         histories.append(history)
         if len(histories) % count == 0:

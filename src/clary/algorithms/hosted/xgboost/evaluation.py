@@ -53,6 +53,11 @@ def library_name(name: str, settings: dict[str, Any]) -> str:
     return f"{name}@{settings.get('tweedie_variance_power', 1.5)}" if name == "tweedie-nloglik" else name
 
 
+def shown_name(name: str) -> str:
+    """The name in log lines of a metric as the library calls it."""
+    return "tweedie-nloglik" if name.startswith("tweedie-nloglik@") else name
+
+
 def own_metrics(names: list[str], objective: str) -> Callable[[np.ndarray, xgboost.DMatrix], list[tuple[str, float]]] | None:
     """A `custom_metric` for the library that computes those of `names` that are ours; None when there are none.
 
@@ -93,8 +98,7 @@ class MetricLines(xgboost.callback.TrainingCallback):
         return False
 
     def _cell(self, data: str, name: str, value: Any) -> str:
-        shown = "tweedie-nloglik" if name.startswith("tweedie-nloglik@") else name
-        return f"{data}-{shown}:{self._value(value)}"
+        return f"{data}-{shown_name(name)}:{self._value(value)}"
 
     def _value(self, value: float) -> str:
         return self._shape.format(value)

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from clary.algorithms import metrics
+from clary.algorithms.hosted.xgboost import evaluation
 from clary.formats.batch import Batch
 
 History = Mapping[str, Mapping[str, list[float]]]
@@ -36,7 +37,7 @@ def metric_line(label: int, histories: list[History]) -> str:
     for name in histories[0]["train"]:
         for data in ("train", "validation"):
             mean = np.mean([history[data][name][-1] for history in histories])
-            cells.append(f"{data}-{name.partition('@')[0] if name.startswith('tweedie') else name}:{mean:.5f}")
+            cells.append(f"{data}-{evaluation.shown_name(name)}:{mean:.5f}")
     return "\t".join(cells)
 
 

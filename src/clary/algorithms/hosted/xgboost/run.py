@@ -25,12 +25,14 @@ class Plan:
 
     settings : parameters of the library, its metrics among them
     metrics : all metrics, ours too
+    termination : ends training when the job is stopped; None where it is to end at once
     """
 
     values: dict[str, Any]
     version: Version
     settings: dict[str, Any]
     metrics: list[str]
+    termination: evaluation.StopWhenTold | None
 
     @classmethod
     def of(cls, values: dict[str, Any], version: Version, rows: int, hosts: int = 1) -> Plan:
@@ -42,7 +44,8 @@ class Plan:
             settings["eval_metric"] = library
         elif names:
             settings["disable_default_eval_metric"] = True
-        return cls(values, version, settings, names)
+        termination = evaluation.StopWhenTold() if values.get("save_model_on_termination") == "true" else None
+        return cls(values, version, settings, names, termination)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +73,8 @@ def boost(
     try:
         given = xgboost.Booster(model_file=bytearray(start.model)) if start.model else None
         if given is not None:
+            if not plan.values.get("early_stopping_rounds"):
+                given.set_attr(best_score=None, best_iteration=None)  # of a training that stopped early, which this is not
             settings.pop("base_score", None)  # the given model has its own, and its trees count from there
             settings["seed"] = settings.get("seed", 0) + given.num_boosted_rounds()  # else it draws the same rows again
         booster = xgboost.train(
@@ -98,8 +103,8 @@ def _callbacks(
         callbacks.append(SaveCheckpoints(checkpoints, first_round))  # before early stopping cuts the model
     if stopping := evaluation.early_stopping(plan.values, watched[-1][1]):
         callbacks.append(stopping)
-    if plan.values.get("save_model_on_termination") == "true":
-        callbacks.append(evaluation.StopWhenTold())
+    if plan.termination:
+        callbacks.append(plan.termination)
     return callbacks
 
 

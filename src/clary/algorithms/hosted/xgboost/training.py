@@ -87,4 +87,5 @@ def _start(job: TrainingJob, checkpoints: Checkpoints | None, members: Team) -> 
             f"Channel model: its model was trained on {given.num_features()} columns where train has {members.columns}"
         )
     log.line(f"Going on from a model of {given.num_boosted_rounds()} rounds")
+    given.set_attr(best_score=None, best_iteration=None)  # its data are not the ones that are watched now
     return Start(bytes(given.save_raw("ubj")))

@@ -76,6 +76,7 @@ HYPERPARAMETERS = Schema(
             tunable=Tunable(0, 10),
         ),
         Continuous("weight_decay", "L2 penalty of weights", default="0.00001", range=Interval(0, 10), tunable=Tunable(0, 1)),
+        Integer("feature_dim", "Columns of a row, which are two; the SDK's estimator sends it", range=Interval(2, 2)),
     ),
     rules=(_check_negatives, _check_size),
     words="json-schema",

@@ -106,7 +106,7 @@ def ip_insights(role):
     estimator = IPInsights(
         role, num_entity_vectors=200, vector_dim=32, epochs=20, learning_rate=0.01, sagemaker_session=sdk, **INSTANCE
     )
-    records = RecordSet(data, num_records=len(lines), feature_dim=2, s3_data_type="S3Prefix")
+    records = RecordSet(data, num_records=len(lines), feature_dim=None, s3_data_type="S3Prefix")
     asked = [[user, home + ".7"] for user, home in homes.items()] + [[user, "203.0.113.9"] for user in homes]
     answers = predicted(estimator, asked, records, mini_batch_size=200)
     scores = np.array([answer["dot_product"] for answer in answers["predictions"]])

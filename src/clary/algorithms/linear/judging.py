@@ -21,22 +21,26 @@ CHUNK_ROWS = 4096
 class Judgement:
     """Of every candidate: the mean loss in raw units, what it is judged by (lower is better), and its threshold.
 
+    `error` is the standard error of the costs: models that differ by less are told apart by their losses, which are surer.
     `latest`: later models count as better whatever the costs, as those are of the way and not of the model it led to.
     """
 
     losses: np.ndarray
     costs: np.ndarray
     thresholds: np.ndarray
+    error: float = 0.0
     latest: bool = False
 
-    @property
-    def best(self) -> int:
-        """The candidate with the lowest cost, then the lowest loss; one whose numbers went out of range never wins."""
-        costs, ties = (np.where(np.isfinite(self.losses), each, np.inf) for each in (self.costs, self.losses))
-        return int(np.lexsort((ties, costs))[0])
+    def best(self, tolerance: float) -> int:
+        """The candidate with the lowest loss of those whose cost is about the lowest: up to the standard error above it
+        (the rule of Breiman et al. 1984), or a share of `tolerance`. One whose numbers went out of range never wins.
+        """
+        costs = np.where(np.isfinite(self.losses), self.costs, np.inf)
+        near = costs <= costs.min() + max(tolerance * abs(costs.min()), self.error)
+        return int(np.argmin(np.where(near, self.losses, np.inf)))
 
     def arrays(self) -> dict[str, np.ndarray]:
-        return {"losses": self.losses, "costs": self.costs, "thresholds": self.thresholds}
+        return {"losses": self.losses, "costs": self.costs, "thresholds": self.thresholds, "error": np.asarray(self.error)}
 
 
 def by_training_loss(learner: Learner, recipe: Recipe) -> Judgement:
@@ -66,7 +70,8 @@ def by_rows(learner: Learner, recipe: Recipe, batches: Iterable[Batch]) -> Judge
     default, truth = thresholds.DEFAULT[recipe.loss_name], np.concatenate(labels)
     chosen = [thresholds.best(each, truth, goal, default) for each in np.concatenate(scores, axis=1)]
     cuts, values = (np.array(each) for each in zip(*chosen, strict=True))
-    return Judgement(mean, -values, cuts)
+    share = float(np.clip(values.max(), 0, 1))
+    return Judgement(mean, -values, cuts, error=(share * (1 - share) / len(truth)) ** 0.5)
 
 
 def chunks(batches: Iterable[Batch]) -> Iterable[tuple[Any, np.ndarray]]:

@@ -364,10 +364,9 @@ class LinearLearner(Estimator):
         self.intercept_: Any = bias if _classifies(self) else float(bias[0])
 
     def _report(self, report: training.Report) -> None:
-        judgement = report.judgement
-        self.history_.append(float(judgement.losses[judgement.best]))
+        self.history_.append(float(report.judgement.losses[report.best]))
         if self.verbose:
-            print(f"epoch {report.epoch + 1} of {self.epochs}: loss {self.history_[-1]:.6g} (model {judgement.best})")
+            print(f"epoch {report.epoch + 1} of {self.epochs}: loss {self.history_[-1]:.6g} (model {report.best})")
 
     def _margins(self, X: Any) -> np.ndarray:
         """(rows, outputs) float32; summed in float64, so that a row gets the same in any company."""

@@ -34,11 +34,12 @@ class Model:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What is told after each epoch."""
+    """What is told after each epoch; `best` is the number of the candidate that is best then."""
 
     epoch: int
     learner: Learner
     judgement: Judgement
+    best: int
 
 
 def learner(
@@ -92,8 +93,7 @@ def train(
     judge : how good the candidates are now
     synchronise : called at the end of an epoch, for hosts to merge what they learned
     """
-    best: Model | None = None
-    lowest, patience = (np.inf, np.inf), recipe.early_stopping_patience
+    model, race = None, _Race(recipe.early_stopping_tolerance, recipe.early_stopping_patience)
     for epoch in range(recipe.epochs):
         learner.begin_epoch()
         for batch in batches():
@@ -102,24 +102,46 @@ def train(
         if not np.isfinite(learner.losses).any():  # what is not finite in the data spoils all candidates
             raise FloatingPointError("training diverged: the loss is not finite; use a lower learning_rate")
         judgement = judge(learner)
-        report(Report(epoch, learner, judgement))
-        reached = float(judgement.costs[judgement.best]), float(judgement.losses[judgement.best])
-        patience = recipe.early_stopping_patience if _improves(reached[0], lowest[0], recipe) else patience - 1
-        if best is None or reached < lowest or judgement.latest:
-            best, lowest = _model(learner, judgement, epoch), min(reached, lowest)
-        if patience == 0:
+        best = judgement.best(recipe.early_stopping_tolerance)
+        report(Report(epoch, learner, judgement, best))
+        leads = race.enter(float(judgement.costs[best]), float(judgement.losses[best]), judgement.error)
+        if model is None or leads or judgement.latest:
+            model = _model(learner, judgement, best, epoch)
+        if race.over:
             break
-    assert best is not None
-    return best
+    assert model is not None
+    return model
 
 
-def _improves(cost: float, best: float, recipe: Recipe) -> bool:
-    """Whether `cost` is lower than `best` by more than the tolerance, relative to it."""
-    return not np.isfinite(best) or cost < best - recipe.early_stopping_tolerance * abs(best)
+class _Race:
+    """The best model of each epoch in turn: which leads, and whether more epochs are worth while.
+
+    Costs that differ by no more than a share of `tolerance`, or their standard error, are equal, and the lower loss decides.
+    """
+
+    def __init__(self, tolerance: float, patience: int):
+        self._tolerance, self._patience, self._left = tolerance, patience, patience
+        self._cost = self._loss = np.inf
+
+    def enter(self, cost: float, loss: float, error: float) -> bool:
+        """Whether a model of this cost, with its standard error, and loss is better than all before it."""
+        band = self._tolerance * abs(self._cost) if np.isfinite(self._cost) else 0.0
+        improves = cost < self._cost - band
+        self._left = self._patience if improves else self._left - 1
+        slack = max(band, error)
+        leads = cost < self._cost - slack or (cost <= self._cost + slack and loss < self._loss)
+        self._cost = min(cost, self._cost)
+        if leads:
+            self._loss = loss
+        return leads
+
+    @property
+    def over(self) -> bool:
+        """Whether so many epochs as there is patience have not improved."""
+        return self._left <= 0
 
 
-def _model(learner: Learner, judgement: Judgement, epoch: int) -> Model:
-    number = judgement.best
+def _model(learner: Learner, judgement: Judgement, number: int, epoch: int) -> Model:
     weights, bias = learner.raw_weights([number])
     if not np.isfinite(weights).all():
         raise FloatingPointError("training diverged: the weights are no longer finite; use a lower learning_rate")

@@ -53,11 +53,11 @@ class Reporter:
             if self._validated:
                 values[f"validation_{self._name}"] = judgement.losses[model]
             self._lines.metrics(ALGORITHM_NAME, "training", values, start=self._start, epoch=epoch, model=model)
-        best = judgement.best
+        best = report.best
         self._lines.quality("train", self._name, training[best], "loss", epoch=epoch)
         if self._validated:
             self._lines.quality("validation", self._name, judgement.losses[best], "loss", epoch=epoch)
-        criterion, value = self._criterion(judgement)
+        criterion, value = self._criterion(float(judgement.costs[best]))
         log.first_party(
             f"#early_stopping_criteria_metric: host={self._host}, epoch={epoch}, criteria={criterion}, value={value!r}"
         )
@@ -65,8 +65,8 @@ class Reporter:
         self._lines.throughput(learner.rows, time.time() - self._start)
         self._start = time.time()
 
-    def _criterion(self, judgement: judging.Judgement) -> tuple[str, float]:
-        cost = float(judgement.costs[judgement.best])
+    def _criterion(self, cost: float) -> tuple[str, float]:
+        """Name and value of what early stopping looks at."""
         if self._recipe.criterion == "loss_function":
             return self._name, cost
         return f"sampled_{self._recipe.criterion}", -cost

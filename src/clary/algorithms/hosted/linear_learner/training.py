@@ -164,7 +164,7 @@ class _Training:
             return judging.by_training_loss(learner, self._recipe)  # merged: the same on every host
         if not self._cluster.is_leader:
             heard = self._cluster.broadcast(None)
-            return Judgement(heard["losses"], heard["costs"], heard["thresholds"])
+            return Judgement(heard["losses"], heard["costs"], heard["thresholds"], float(heard["error"]))
         judgement = self._judged(learner)
         self._cluster.broadcast(judgement.arrays())
         return judgement

@@ -143,9 +143,13 @@ class TrainingJob:
         path = self.opt_ml / "input" / "data" / name
         if self.input_mode(name) == "Pipe":
             return Channel.of_pipe(path, reader)
-        if not any(True for _ in data_files(path)):
-            raise CustomerError(f"No data in {name} channel: {self._why_empty(name)}")
+        self.require_files(name)
         return Channel.of_directory(path, reader)
+
+    def require_files(self, name: str) -> None:
+        """Raise `CustomerError` when the directory of a channel holds no data on this host."""
+        if not any(True for _ in data_files(self.opt_ml / "input" / "data" / name)):
+            raise CustomerError(f"No data in {name} channel: {self._why_empty(name)}")
 
     def _why_empty(self, name: str) -> str:
         if len(self.hosts) > 1 and self.channels[name].get("S3DistributionType") == "ShardedByS3Key":

@@ -25,6 +25,7 @@ class EventChannel:
             raise CustomerError(f"Channel {name}: content type {media_type} is not supported by ipinsights; use text/csv")
         if job.input_mode(name) == "Pipe":
             raise CustomerError(f"Channel {name}: Pipe mode is not supported by ipinsights; use File or FastFile mode")
+        job.require_files(name)
         self._name = name
         self._directory = job.opt_ml / "input" / "data" / name
         self._block_events = block_events

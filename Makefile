@@ -26,7 +26,7 @@ format: setup  ## apply the formatting
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-bench: $(VENV)/.ready-bench  ## ours against the peers, ratios printed
+bench: $(VENV)/.ready-bench  ## ours against the peers, ratios printed; PyTorch is a peer where it is installed
 	$(BIN)/python -m benchmarks
 
 docs: setup  ## the pages that are generated from the code
@@ -41,6 +41,7 @@ clean:
 
 $(VENV)/.ready: pyproject.toml constraints.txt tools/environment
 	tools/environment $(VENV) --constraint constraints.txt --editable '.[test]'
+	$(BIN)/python -c 'from clary.algorithms import *; import clary.algorithms.trees.forest'  # compiles the kernels; numba keeps them
 	touch $@
 
 $(VENV)/.ready-bench: $(VENV)/.ready

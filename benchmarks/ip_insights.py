@@ -22,7 +22,7 @@ from threadpoolctl import threadpool_limits
 
 from clary.algorithms.embeddings import network as networks
 from clary.algorithms.embeddings.events import Events
-from clary.algorithms.embeddings.network import Network, Weights
+from clary.algorithms.embeddings.network import Network
 from clary.algorithms.embeddings.training import Settings, Training, discriminator_auc
 
 USERS, NETWORKS, WIDTH, LAYERS, SEEDS = 20_000, 400, 32, 1, 5
@@ -109,26 +109,28 @@ def ours(log: Log, seed: int) -> Score:
 
 
 def two_hosts(log: Log, seed: int) -> Score:
-    """Each host has half of the events; their models merge after each epoch, as in a job."""
-    weights = Network(USERS, WIDTH, LAYERS, np.random.default_rng(seed)).weights()
-    halves = np.array_split(np.random.default_rng(seed).permutation(len(log.users)), 2)
-    trainings = []
-    for rank, rows in enumerate(halves):
-        training = Training(_network(weights, seed, rank), USERS, SETTINGS, np.random.default_rng((seed, rank, 1)))
-        training.events_per_epoch = len(rows)
-        trainings.append(training)
+    """Each host has half of the events and half of each batch; both apply the sum of their gradients, as in a job."""
+    hosts = [Network(USERS, WIDTH, LAYERS, np.random.default_rng(seed)) for _ in range(2)]
+    for rank, network in enumerate(hosts):
+        network.draw_from(np.random.default_rng((seed, rank)))
+    rng = np.random.default_rng(seed)
+    halves = np.array_split(rng.permutation(len(log.users)), 2)
+    size = SETTINGS.batch_size // 2
+    starts = range(0, min(map(len, halves)), size)
     for epoch in range(SETTINGS.epochs):
-        for training, rows in zip(trainings, halves, strict=True):
-            for _ in training.epoch(epoch, [Events(log.users[rows].astype(np.uint64), log.addresses[rows])]):
-                pass
-        weights = networks.merge(weights, [training.network.weights() for training in trainings])
-        for training in trainings:
-            training.network.replace(weights)
-    return _scorer(trainings[0].network)
-
-
-def _network(weights: Weights, seed: int, rank: int) -> Network:
-    return Network.of(weights, np.random.default_rng((seed, rank)))
+        orders = [rng.permutation(half) for half in halves]
+        for start in starts:
+            parts = []
+            for network, order in zip(hosts, orders, strict=True):
+                rows = order[start : start + size]
+                batch = log.users[rows].astype(np.int32), log.addresses[rows]
+                gradients, _ = network.gradients(*batch, random=SETTINGS.random, shuffled=SETTINGS.shuffled)
+                parts.append(network.portable(gradients))
+            total = networks.sum_portable(parts)
+            rate = SETTINGS.rate * (1 - (epoch + start / starts.stop) / SETTINGS.epochs)
+            for network in hosts:
+                network.apply(network.adopted(total), rate, SETTINGS.decay)
+    return _scorer(hosts[0])
 
 
 def _scorer(network: Network) -> Score:

@@ -256,33 +256,38 @@ def test_parameters_that_do_not_fit_are_named(parameters, words):
 # --- several hosts
 
 
-def test_merged_rows_move_by_the_mean_of_those_that_moved():
-    base = Network(4, 4, 1, np.random.default_rng(0)).weights()
-    entities = [base.entities.copy() for _ in range(2)]
-    entities[0][0] += 2
-    entities[1][0] += 4
-    entities[1][1] += 1
-    parts = [networks.Weights(table, base.prefixes, base.networks, base.layers) for table in entities]
-    merged = networks.merge(base, parts)
-    moves = merged.entities - base.entities
-    np.testing.assert_allclose(moves[:3, 0], [3, 1, 0], atol=1e-6)
-    np.testing.assert_array_equal(merged.layers, base.layers)
+def test_shared_steps_keep_networks_equal_and_know_the_networks_of_both():
+    trained = [Network(64, 8, 1, np.random.default_rng(0)) for _ in range(2)]
+    events_of_hosts = ([[1, 2, 1], [0x0A000001, 0x0A000102, 0x0B000003]], [[3, 1], [0xC0000207, 0x0A000001]])
+    for host, network in enumerate(trained):
+        network.draw_from(np.random.default_rng(host))
+    for _ in range(5):
+        parts = []
+        for network, (ids, addresses) in zip(trained, events_of_hosts, strict=True):
+            batch = np.array(ids, dtype=np.int32), np.array(addresses, dtype=np.uint32)
+            parts.append(network.portable(network.gradients(*batch, random=1, shuffled=1)[0]))
+        total = networks.sum_portable(parts)
+        for network in trained:
+            network.apply(network.adopted(total), 0.1, 1e-3)
+    first, second = (network.weights() for network in trained)
+    assert set(first.networks) == set(second.networks) == {0x0A0000, 0x0A0001, 0x0B0000, 0xC00002}
+    np.testing.assert_array_equal(first.entities, second.entities)
+    np.testing.assert_array_equal(first.layers, second.layers)
+    addresses = np.array([0x0A000001, 0x0B000009, 0xC0000200, 0x01020304], dtype=np.uint32)
+    np.testing.assert_array_equal(trained[0].address_vectors(addresses), trained[1].address_vectors(addresses))
 
 
-def test_merged_models_know_the_networks_of_both(data):
-    base = Network(64, 8, 1, np.random.default_rng(0))
-    start = base.weights()
-    parts = []
-    for host, rows in enumerate((data[0][:500], [["zoe", "192.0.2.7"]] * 50)):
-        network = Network.of(start, np.random.default_rng(host))
-        IPInsights.of_network(network, num_entity_vectors=64, vector_dim=8, batch_size=100).partial_fit(rows)
-        parts.append(network.weights())
-    merged = networks.merge(start, parts)
-    assert set(merged.networks) == set(parts[0].networks) | set(parts[1].networks)
-    together = Network.of(merged, np.random.default_rng(0))
-    row = START_24 + int(np.flatnonzero(merged.networks == 0xC00002)[0])
-    np.testing.assert_allclose(merged.prefixes[row], parts[1].prefixes[START_24], rtol=1e-5)
-    assert together.address_vectors(np.array([0xC0000207], dtype=np.uint32)).shape == (1, 8)
+def test_a_sum_of_gradients_is_that_of_the_whole_batch():
+    """Without negatives of chance: each event of the batch of two is shuffled with the other."""
+    network = Network(8, 4, 2, np.random.default_rng(0))
+    ids, addresses = np.array([1, 2], dtype=np.int32), np.array([0x0A000001, 0x0B000003], dtype=np.uint32)
+    whole = network.portable(network.gradients(ids, addresses, random=0, shuffled=1)[0])
+    total = networks.sum_portable([whole, whole])
+    for rows, values in (("entity_rows", "entities"), ("prefix_rows", "prefixes")):
+        order = np.argsort(whole[rows])
+        np.testing.assert_array_equal(total[rows], whole[rows][order])
+        np.testing.assert_allclose(total[values], 2 * whole[values][order], rtol=1e-6)
+    np.testing.assert_allclose(total["layers"], 2 * whole["layers"], rtol=1e-6)
 
 
 # --- events as text

@@ -13,12 +13,13 @@ import pytest
 from tests.algorithms.hosted.jobs import lay_out
 
 from clary.algorithms import IPInsights
+from clary.algorithms.embeddings import events
 from clary.algorithms.embeddings.network import Network
 from clary.algorithms.hosted.cluster import Cluster
 from clary.algorithms.hosted.errors import CustomerError
 from clary.algorithms.hosted.ipinsights import load, train
 from clary.algorithms.hosted.ipinsights.channel import EventChannel
-from clary.algorithms.hosted.ipinsights.training import _merged
+from clary.algorithms.hosted.ipinsights.training import _training
 from clary.algorithms.hosted.job import TrainingJob
 from clary.catalog.builtin.ipinsights import ALGORITHM
 from clary.core.inference import InferenceRequest
@@ -170,30 +171,31 @@ def test_a_channel_is_read_in_blocks_and_kept_when_it_is_one(tmp_path):
     np.testing.assert_array_equal(next(whole.blocks()).addresses, first.addresses)
 
 
-def test_two_hosts_end_with_one_model(tmp_path):
-    """What each host has learned of its own users reaches the other."""
+def test_two_hosts_end_with_one_model():
+    """Each learns of the other's users, though one has three times as many events."""
     links = socket.socketpair()
     clusters = [Cluster(0, ("algo-1", "algo-2"), {1: links[0]}), Cluster(1, ("algo-1", "algo-2"), {0: links[1]})]
-    start = Network(100, 8, 1, np.random.default_rng(0)).weights()
-    results = {}
+    values = ALGORITHM.hyperparameters.parse(GIVEN | {"epochs": "10"}, (1,))
+    trained = [Network(100, 8, 1, np.random.default_rng(0)) for _ in range(2)]
+    seen = [0, 0]
 
     def host(rank):
-        network = Network.of(start, np.random.default_rng(rank))
-        model = IPInsights.of_network(network, num_entity_vectors=100, vector_dim=8, learning_rate=0.05, batch_size=100)
-        for _ in range(6):
-            model.partial_fit([[f"user_{rank}", f"192.{rank}.2.9"], ["both", "10.0.0.1"]] * 100)
-            before = start if not results.get(rank) else results[rank]
-            results[rank] = _merged(clusters[rank], before, network.weights())
-            network.replace(results[rank])
-        results[rank, "scores"] = model.score_samples([["user_0", "192.0.2.9"], ["user_1", "192.1.2.9"]])
+        trained[rank].draw_from(np.random.default_rng(rank))
+        lines = f"user_{rank},192.{rank}.2.9\nboth,10.0.0.1\n" * (300 if rank else 100)
+        training = _training(trained[rank], values, clusters[rank])
+        for epoch in range(values["epochs"]):
+            seen[rank] += sum(progress.events for progress in training.epoch(epoch, [events.parse(lines.encode(), "f")]))
 
     other = threading.Thread(target=host, args=(1,))
     other.start()
     host(0)
     other.join()
-    np.testing.assert_array_equal(results[0].entities, results[1].entities)
-    np.testing.assert_array_equal(results[0, "scores"], results[1, "scores"])
-    assert (results[0, "scores"] > 0).all()
+    assert seen == [2000, 6000]
+    weights = [network.weights() for network in trained]
+    np.testing.assert_array_equal(weights[0].entities, weights[1].entities)
+    for network in trained:
+        model = IPInsights.of_network(network, num_entity_vectors=100, vector_dim=8)
+        assert (model.score_samples([["user_0", "192.0.2.9"], ["user_1", "192.1.2.9"]]) > 0).all()
 
 
 def test_settings_are_json(trained):

@@ -163,10 +163,10 @@ def skip_backward(gradients, hidden, after, inner, bias_gradient):
 
 @njit("void(i4[:, ::1], f4[:, ::1], f4[:, ::1])", **_compiled)
 def scatter_add(numbers, gradients, out):
-    """Add the gradient of each address (n, width) to the up to three rows `numbers` (n, 3) of `out`."""
+    """Add each of `gradients` (n, width) to the rows `numbers` (n, levels) of `out`, but for -1."""
     for i in range(gradients.shape[0]):
         gradient = gradients[i]
-        for level in range(3):
+        for level in range(numbers.shape[1]):
             if numbers[i, level] >= 0:
                 sums = out[numbers[i, level]]
                 for d in range(gradient.shape[0]):

@@ -7,7 +7,7 @@ of a real event against a made-up one. Losses are logistic; an event's own pair 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,6 +46,22 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True)
+class Gradients:
+    """What a batch says of the weights that it touches, float32; sums over events.
+
+    entity_rows : (n,) int32; entities : (n, width)
+    prefix_rows : (m,) int32; prefixes : (m, width)
+    layers : (layers, width + 1, width)
+    """
+
+    entity_rows: np.ndarray
+    entities: np.ndarray
+    prefix_rows: np.ndarray
+    prefixes: np.ndarray
+    layers: np.ndarray
+
+
+@dataclass(frozen=True, slots=True)
 class Weights:
     """Everything that is learned, float32.
 
@@ -74,7 +90,10 @@ class Network:
         self._known = KnownNetworks()
         self._entities = self._table(buckets, _COMMON)
         self._prefixes = self._table(START_24, 0)
-        self._layers = [self._layer() for _ in range(layers)]
+        self._layers = np.zeros((layers, width + 1, 3, width), dtype=np.float32)
+        """W above b."""
+        gain = np.float32(_LAYER_GAIN / np.sqrt(width))
+        self._layers[:, :-1, _PARAMETER] = gain * rng.standard_normal((layers, width, width), dtype=np.float32)
         self.steps = 0
         self._entity_numbers = np.full(buckets, -1, dtype=np.int32)
         self._prefix_numbers = np.full(START_24, -1, dtype=np.int32)
@@ -83,34 +102,24 @@ class Network:
     def of(cls, weights: Weights, rng: np.random.Generator) -> Network:
         """A network with these weights; Adam begins anew."""
         network = cls(len(weights.entities), weights.entities.shape[1], len(weights.layers), rng)
-        network.replace(weights)
+        network._know(weights.networks)
+        network._entities[:, _PARAMETER] = weights.entities
+        network._prefixes[: len(weights.prefixes), _PARAMETER] = weights.prefixes
+        network._layers[:, :, _PARAMETER] = weights.layers
         return network
 
     def draw_from(self, rng: np.random.Generator) -> None:
-        """Draw negatives, and first vectors of networks that are new, from `rng`."""
+        """Draw negatives from `rng`."""
         self._rng = rng
-
-    def replace(self, weights: Weights) -> None:
-        """Take over `weights`, of the same shape but for the networks; moments stay where rows do."""
-        before = self._known.networks()
-        if not np.array_equal(weights.networks[: len(before)], before):
-            self._prefixes[START_24:, 1:] = 0  # moments of rows that now are another network's
-            self._known = KnownNetworks()
-        self._know(weights.networks)
-        self._entities[:, _PARAMETER] = weights.entities
-        self._prefixes[: len(weights.prefixes), _PARAMETER] = weights.prefixes
-        for layer, values in zip(self._layers, weights.layers, strict=True):
-            layer[:, _PARAMETER] = values
 
     def weights(self) -> Weights:
         """A copy of what was learned."""
         rows = START_24 + len(self._known)
-        layers = [layer[:, _PARAMETER] for layer in self._layers]
         return Weights(
             self._entities[:, _PARAMETER].copy(),
             self._prefixes[:rows, _PARAMETER].copy(),
             self._known.networks(),
-            np.stack(layers) if layers else np.empty((0, self.width + 1, self.width), dtype=np.float32),
+            self._layers[:, :, _PARAMETER].copy(),
         )
 
     def entity_vectors(self, ids: np.ndarray) -> np.ndarray:
@@ -129,26 +138,63 @@ class Network:
         Each event gets `random` negatives with an address drawn from all of IPv4 and `shuffled` ones with that of another event
         of the batch, at random distances; a batch of one event has no other.
         """
+        gradients, progress = self.gradients(ids, addresses, random=random, shuffled=shuffled)
+        self.apply(gradients, rate, decay)
+        return progress
+
+    def gradients(self, ids: np.ndarray, addresses: np.ndarray, *, random: int, shuffled: int) -> tuple[Gradients, Progress]:
+        """The gradients of a batch of events, as in `step`, without a step."""
         events = len(ids)
         self._know(addresses >> 8)
         drawn = self._rng.integers(0, 1 << 32, events * random, dtype=np.uint32)
         shifts = self._rng.integers(1, events, shuffled) if events > 1 else np.empty(0, dtype=np.int64)
         rows = self._known.rows(np.concatenate([addresses, drawn]))
         hidden = self._encode(rows)
-        touched, numbers = _numbered(ids, self._entity_numbers)
-        entity_gradients = np.zeros((len(touched), self.width), dtype=np.float32)
-        gradients = np.zeros_like(hidden[-1])
-        loss, right = kernels.pair_gradients(
-            self._entities, ids, numbers, hidden[-1], random, shifts, entity_gradients, gradients
-        )
+        entity_rows, numbers = _numbered(ids, self._entity_numbers)
+        entities = np.zeros((len(entity_rows), self.width), dtype=np.float32)
+        vectors = np.zeros_like(hidden[-1])
+        loss, right = kernels.pair_gradients(self._entities, ids, numbers, hidden[-1], random, shifts, entities, vectors)
+        layers = self._back(hidden, vectors)
+        prefix_rows, numbers = _numbered(rows.ravel(), self._prefix_numbers)
+        prefixes = np.zeros((len(prefix_rows), self.width), dtype=np.float32)
+        kernels.scatter_add(numbers.reshape(rows.shape), vectors, prefixes)
+        progress = Progress(events, events * (1 + random + len(shifts)), loss, right)
+        return Gradients(entity_rows, entities, prefix_rows, prefixes, layers), progress
+
+    def apply(self, gradients: Gradients, rate: float, decay: float) -> None:
+        """A step of Adam."""
         self.steps += 1
-        gradients, layer_gradients = self._back(hidden, gradients)
-        self._update(self._entities, touched, entity_gradients, rate, decay)
-        self._update_prefixes(rows, gradients, rate, decay)
+        first, second = (1 / (1 - float(beta) ** self.steps) for beta in (kernels.BETA1, kernels.BETA2))
         every = np.arange(self.width + 1, dtype=np.int32)
-        for layer, gradient in zip(self._layers, layer_gradients, strict=True):
-            self._update(layer, every, gradient, rate, decay)
-        return Progress(events, events * (1 + random + len(shifts)), loss, right)
+        tables = [
+            (self._entities, gradients.entity_rows, gradients.entities),
+            (self._prefixes, gradients.prefix_rows, gradients.prefixes),
+            *((layer, every, gradient) for layer, gradient in zip(self._layers, gradients.layers, strict=True)),
+        ]
+        for table, rows, values in tables:
+            kernels.adam(table, rows, len(rows), values, rate, first, second, decay)
+
+    def portable(self, gradients: Gradients) -> dict[str, np.ndarray]:
+        """`gradients` as arrays that another `Network` understands: a /24's row, which is numbered here, by its address."""
+        keys = gradients.prefix_rows.astype(np.int64)
+        networks = keys >= START_24
+        keys[networks] = START_24 + self._known.networks()[keys[networks] - START_24]
+        return {
+            "entity_rows": gradients.entity_rows,
+            "entities": gradients.entities,
+            "prefix_rows": keys,
+            "prefixes": gradients.prefixes,
+            "layers": gradients.layers,
+        }
+
+    def adopted(self, arrays: Mapping[str, np.ndarray]) -> Gradients:
+        """The gradients that `portable` arrays stand for; their networks become known."""
+        keys = arrays["prefix_rows"].copy()
+        networks = (keys[keys >= START_24] - START_24).astype(np.uint32)
+        self._know(networks)
+        keys[keys >= START_24] = self._known.rows(networks << np.uint32(8))[:, 2]
+        rows = keys.astype(np.int32)
+        return Gradients(arrays["entity_rows"], arrays["entities"], rows, arrays["prefixes"], arrays["layers"])
 
     def _encode(self, rows: np.ndarray) -> list[np.ndarray]:
         """The sum of the prefixes' vectors and what each layer makes of it, (n, width) each."""
@@ -160,47 +206,29 @@ class Network:
             hidden.append(inner)
         return hidden
 
-    def _back(self, hidden: list[np.ndarray], gradients: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]]:
-        """Gradients of the sums, and (width + 1, width) of each layer, from those of the last layer's output."""
-        layers: list[np.ndarray] = []
+    def _back(self, hidden: list[np.ndarray], gradients: np.ndarray) -> np.ndarray:
+        """(layers, width + 1, width) from the gradients of the last layer's output, which become those of the sums."""
+        layers = np.zeros((len(self._layers), self.width + 1, self.width), dtype=np.float32)
+        inner = np.empty_like(gradients)
         for depth in range(len(self._layers) - 1, -1, -1):
-            inner, layer = np.empty_like(gradients), np.zeros((self.width + 1, self.width), dtype=np.float32)
-            kernels.skip_backward(gradients, hidden[depth], hidden[depth + 1], inner, layer[-1])
-            np.matmul(hidden[depth].T, inner, out=layer[:-1])
-            gradients += inner @ self._layers[depth][:-1, _PARAMETER].T
-            layers.append(layer)
-        return gradients, layers[::-1]
-
-    def _update_prefixes(self, rows: np.ndarray, gradients: np.ndarray, rate: float, decay: float) -> None:
-        touched, numbers = _numbered(rows.ravel(), self._prefix_numbers)
-        sums = np.zeros((len(touched), self.width), dtype=np.float32)
-        kernels.scatter_add(numbers.reshape(rows.shape), gradients, sums)
-        self._update(self._prefixes, touched, sums, rate, decay)
-
-    def _update(self, table: np.ndarray, touched: np.ndarray, gradients: np.ndarray, rate: float, decay: float) -> None:
-        first, second = (1 / (1 - float(beta) ** self.steps) for beta in (kernels.BETA1, kernels.BETA2))
-        kernels.adam(table, touched, len(touched), gradients, rate, first, second, decay)
+            kernels.skip_backward(gradients, hidden[depth], hidden[depth + 1], inner, layers[depth, -1])
+            np.matmul(hidden[depth].T, inner, out=layers[depth, :-1])
+            gradients += inner @ self._layers[depth, :-1, _PARAMETER].T
+        return layers
 
     def _know(self, networks: np.ndarray) -> None:
-        """Number new networks and make room for them."""
+        """Number new networks and make room for their vectors, which begin at zero: a new network adds nothing yet."""
         self._known.add(networks)
         rows = START_24 + len(self._known)
         if rows > len(self._prefixes):
             more = max(rows, 2 * len(self._prefixes)) - len(self._prefixes)
-            self._prefixes = np.concatenate([self._prefixes, self._table(more, 0)])
+            self._prefixes = np.concatenate([self._prefixes, np.zeros((more, 3, self.width), dtype=np.float32)])
             self._prefix_numbers = np.full(len(self._prefixes), -1, dtype=np.int32)
 
     def _table(self, rows: int, center: float) -> np.ndarray:
         table = np.zeros((rows, 3, self.width), dtype=np.float32)
         table[:, _PARAMETER] = center + _NOISE * self._rng.standard_normal((rows, self.width), dtype=np.float32)
         return table
-
-    def _layer(self) -> np.ndarray:
-        """W above b: (width + 1, 3, width)."""
-        layer = np.zeros((self.width + 1, 3, self.width), dtype=np.float32)
-        scale = np.float32(_LAYER_GAIN / np.sqrt(self.width))
-        layer[:-1, _PARAMETER] = scale * self._rng.standard_normal((self.width, self.width), dtype=np.float32)
-        return layer
 
 
 def _numbered(rows: np.ndarray, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -210,37 +238,12 @@ def _numbered(rows: np.ndarray, numbers: np.ndarray) -> tuple[np.ndarray, np.nda
     return touched[:count], out
 
 
-def merge(base: Weights, parts: Sequence[Weights]) -> Weights:
-    """One model of several that went on from `base`, each over its own events.
-
-    A row moves by the mean of the moves of those parts that moved it: what only one part has seen is kept whole. Layers take
-    the mean. The networks of all parts are known.
-    """
-    networks = np.concatenate([base.networks, *(part.networks for part in parts)])
-    networks = networks[np.sort(np.unique(networks, return_index=True)[1])]
-    aligned = [_aligned(part, networks) for part in [base, *parts]]
-    return Weights(
-        _merged(base.entities, [part.entities for part in parts]),
-        _merged(aligned[0], aligned[1:]),
-        networks,
-        np.asarray(np.mean([part.layers for part in parts], axis=0, dtype=np.float32)),
-    )
-
-
-def _aligned(weights: Weights, networks: np.ndarray) -> np.ndarray:
-    """Prefix vectors with the rows of `networks`, zeros for those that `weights` does not know."""
-    rows = np.zeros((START_24 + len(networks), weights.prefixes.shape[1]), dtype=np.float32)
-    rows[:START_24] = weights.prefixes[:START_24]
-    order = np.argsort(networks)
-    rows[START_24 + order[np.searchsorted(networks, weights.networks, sorter=order)]] = weights.prefixes[START_24:]
-    return rows
-
-
-def _merged(base: np.ndarray, parts: Sequence[np.ndarray]) -> np.ndarray:
-    moves = np.zeros_like(base)
-    movers = np.zeros((len(base), 1), dtype=np.float32)
-    for part in parts:
-        move = part - base
-        moves += move
-        movers += move.any(axis=1, keepdims=True)
-    return base + moves / np.maximum(movers, 1)
+def sum_portable(parts: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """The gradients of a batch of which several networks have a part each."""
+    total = {"layers": np.asarray(np.sum([part["layers"] for part in parts], axis=0, dtype=np.float32))}
+    for rows, values in (("entity_rows", "entities"), ("prefix_rows", "prefixes")):
+        given = np.concatenate([part[values] for part in parts])
+        keys, numbers = np.unique(np.concatenate([part[rows] for part in parts]), return_inverse=True)
+        total[rows], total[values] = keys, np.zeros((len(keys), given.shape[1]), dtype=np.float32)
+        kernels.scatter_add(numbers.astype(np.int32)[:, None], given, total[values])
+    return total

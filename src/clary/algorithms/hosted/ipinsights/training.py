@@ -1,4 +1,4 @@
-"""The train program of IP Insights: epochs over the events, hosts merged after each, validation by made-up events."""
+"""The train program of IP Insights: epochs over the events, steps that hosts take together, validation by made-up events."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import numpy as np
 from clary.algorithms.embeddings import network as networks
 from clary.algorithms.embeddings.events import Events
 from clary.algorithms.embeddings.ip_insights import IPInsights
-from clary.algorithms.embeddings.network import Network, Progress, Weights
-from clary.algorithms.embeddings.training import Settings, Training, discriminator_auc
-from clary.algorithms.hosted.cluster import Cluster
+from clary.algorithms.embeddings.network import Network, Progress
+from clary.algorithms.embeddings.training import Exchange, Settings, Training, discriminator_auc
+from clary.algorithms.hosted.cluster import Arrays, Cluster
 from clary.algorithms.hosted.ipinsights.channel import EventChannel
 from clary.algorithms.hosted.job import TrainingJob
 from clary.catalog.builtin.ipinsights import ALGORITHM
@@ -30,7 +30,6 @@ def train(opt_ml: Path) -> None:
     rng = np.random.default_rng(_SEED)
     network = Network(values["num_entity_vectors"], values["vector_dim"], values["num_ip_encoder_layers"], rng)
     network.draw_from(np.random.default_rng((_SEED, job.rank)))
-    training = _training(network, values, np.random.default_rng((_SEED, job.rank, 1)))
     model = IPInsights.of_network(
         network,
         num_entity_vectors=values["num_entity_vectors"],
@@ -38,11 +37,9 @@ def train(opt_ml: Path) -> None:
         num_ip_encoder_layers=values["num_ip_encoder_layers"],
     )
     with Cluster.join(job) as cluster:
+        training = _training(network, values, cluster)
         for epoch in range(values["epochs"]):
-            before = network.weights() if cluster.size > 1 else None
             _epoch(job, training, channels["train"], epoch, values)
-            if before is not None:
-                network.replace(_merged(cluster, before, network.weights()))
             if "validation" in channels and job.is_leader:
                 auc = _validate(model, channels["validation"])
                 job.lines.quality("validation", "discriminator_auc", auc, "score", epoch=epoch)
@@ -50,16 +47,35 @@ def train(opt_ml: Path) -> None:
         model.save(job.model_file)
 
 
-def _training(network: Network, values: dict[str, Any], rng: np.random.Generator) -> Training:
+def _training(network: Network, values: dict[str, Any], cluster: Cluster) -> Training:
+    """Hosts share each batch: all apply the sum of their gradients, so their networks stay equal."""
     settings = Settings(
         values["epochs"],
-        values["mini_batch_size"],
+        -(-values["mini_batch_size"] // cluster.size),
         values["learning_rate"],
         values["weight_decay"],
         values["random_negative_sampling_rate"],
         values["shuffled_negative_sampling_rate"],
     )
-    return Training(network, values["num_entity_vectors"], settings, rng)
+    rng = np.random.default_rng((_SEED, cluster.rank, 1))
+    exchange = _exchange(cluster) if cluster.size > 1 else None
+    return Training(network, values["num_entity_vectors"], settings, rng, exchange)
+
+
+def _exchange(cluster: Cluster) -> Exchange:
+    def exchange(own: Arrays | None, rate: float) -> tuple[Arrays, float] | None:
+        parts = cluster.gather({} if own is None else {**own, "rate": np.array(rate)})
+        shared = cluster.broadcast(None if parts is None else _summed([part for part in parts if part]))
+        return (shared, float(shared["rate"])) if shared else None
+
+    return exchange
+
+
+def _summed(parts: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """Empty when no host has events left. Hosts with fewer events are further in the epoch; the highest rate counts."""
+    if not parts:
+        return {}
+    return {**networks.sum_portable(parts), "rate": np.array(max(float(part["rate"]) for part in parts))}
 
 
 def _epoch(job: TrainingJob, training: Training, channel: EventChannel, epoch: int, values: dict[str, Any]) -> None:
@@ -92,14 +108,3 @@ def _validate(model: IPInsights, channel: EventChannel) -> float:
         for scores, addresses in ((real, block.addresses), (made_up, drawn)):
             scores.append(model.score_events(Events(block.hashes, addresses)))
     return discriminator_auc(np.concatenate(real), np.concatenate(made_up))
-
-
-def _merged(cluster: Cluster, before: Weights, own: Weights) -> Weights:
-    """The model of all hosts' epochs, on every host."""
-    parts = cluster.gather(_arrays(own))
-    merged = None if parts is None else _arrays(networks.merge(before, [Weights(**part) for part in parts]))
-    return Weights(**cluster.broadcast(merged))
-
-
-def _arrays(weights: Weights) -> dict[str, np.ndarray]:
-    return {name: getattr(weights, name) for name in Weights.__slots__}

@@ -51,7 +51,7 @@ def _training(network: Network, values: dict[str, Any], cluster: Cluster) -> Tra
     """Hosts share each batch: all apply the sum of their gradients, so their networks stay equal."""
     settings = Settings(
         values["epochs"],
-        -(-values["mini_batch_size"] // cluster.size),
+        values["mini_batch_size"],  # this host's share of it
         values["learning_rate"],
         values["weight_decay"],
         values["random_negative_sampling_rate"],

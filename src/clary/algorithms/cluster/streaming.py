@@ -90,8 +90,10 @@ def shrink(
     some = stream.weights > 0
     if some.sum() < how.k:
         raise ValueError(f"k={how.k} centres need as many different rows; {some.sum()} were found")
-    points, weights = stream.centers[some], stream.weights[some]
+    weights = stream.weights[some]
     within, total = stream.squares[some].sum(), weights.sum()
+    middle = np.average(stream.centers[some], axis=0, weights=weights)
+    points = (stream.centers[some] - middle).astype(np.float32)
 
     def attempt(trial: int) -> Solution:
         start = first_centers(points, how.k, how.method, rng, weights)
@@ -101,4 +103,4 @@ def shrink(
         return found
 
     best = best_of(attempt(trial) for trial in range(how.trials))
-    return best.centers, float((best.inertia + within) / total)
+    return best.centers + middle, float((best.inertia + within) / total)

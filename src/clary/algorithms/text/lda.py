@@ -42,7 +42,7 @@ class LDA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):
     max_iterations : int >= 1, default 1000
         Iterations of the tensor power method, at most.
     tol : float > 0, default 1e-8
-        The tensor power method stops when an eigenvector moves less.
+        The tensor power method stops when an eigenvalue changes by a smaller share.
     polish : int >= 0, default 20
         Sweeps of EM over the documents; 0 keeps the spectral topics as they are.
     topic_word_prior : float > 0, default 0.02

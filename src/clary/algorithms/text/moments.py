@@ -95,15 +95,16 @@ def _third_moment(counts: csr_matrix, lengths: np.ndarray, mean: np.ndarray, whi
     return third + 2 * weight * alpha0 / (alpha0 + 2) * np.multiply.outer(np.outer(first, first), first)
 
 
-_BLOCK = 4096
+_BLOCK_VALUES = 1 << 22
 
 
 def _products(a: np.ndarray, b: np.ndarray, c: np.ndarray) -> np.ndarray:
     """sum_n a_n b_n c_n as (rank, rank, rank), of (rows, rank) each, a block of rows at a time."""
     rank = a.shape[1]
     result = np.zeros((rank * rank, rank))
-    for start in range(0, len(a), _BLOCK):
-        rows = slice(start, start + _BLOCK)
+    block = max(1, _BLOCK_VALUES // max(1, rank * rank))
+    for start in range(0, len(a), block):
+        rows = slice(start, start + block)
         result += (a[rows, :, None] * b[rows, None, :]).reshape(-1, rank * rank).T @ c[rows]
     return result.reshape(rank, rank, rank)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-_SCOUTING = 30
+_SCOUTING = 12
 """Iterations of every start; then only the best goes on."""
 
 
@@ -17,7 +17,7 @@ def decompose(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Eigenvalues (rank,) and eigenvectors (rank, rank), in columns, of `tensor` (rank, rank, rank).
 
-    The best start goes on until it moves by less than `tolerance`, for `iterations` at most.
+    The best start goes on until its eigenvalue changes by less than the share `tolerance`, for `iterations` at most.
     """
     rank = len(tensor)
     random = np.random.default_rng(seed)
@@ -36,9 +36,13 @@ def decompose(
 
 
 def _converged(tensor: np.ndarray, point: np.ndarray, iterations: int, tolerance: float) -> np.ndarray:
+    """Go on from `point` (rank, 1). The eigenvalue's error is the square of the vector's."""
+    value = 0.0
     for _ in range(iterations):
-        before, point = point, _unit(_apply(tensor, point))
-        if np.linalg.norm(point - before) < tolerance:
+        moved = _apply(tensor, point)
+        before, value = value, float(np.linalg.norm(moved))
+        point = _unit(moved)
+        if abs(value - before) <= tolerance * value:
             break
     return point
 

@@ -27,7 +27,7 @@ HYPERPARAMETERS = Schema(
         ),
         Integer("max_restarts", "Random starts for each eigenvector of the third moment", range=_POSITIVE, default="10"),
         Integer("max_iterations", "Iterations for each eigenvector, at most", range=_POSITIVE, default="1000"),
-        Continuous("tol", "An eigenvector that moves less is found", range=_ABOVE_ZERO, default="1e-8"),
+        Continuous("tol", "An eigenvalue that changes by a smaller share is found", range=_ABOVE_ZERO, default="1e-8"),
         Boolean("allow_svd_init", "No effect: the starts are random", default="true"),
         Integer("epochs", "No effect: the moments need one pass", range=_POSITIVE, default="1"),
     ),

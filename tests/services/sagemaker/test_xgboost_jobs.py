@@ -37,8 +37,10 @@ def s3(server: Any) -> Any:
     return client
 
 
-def channel(name: str, prefix: str, content_type: str, mode: str = "File") -> dict[str, Any]:
-    source = {"S3DataType": "S3Prefix", "S3Uri": f"s3://{BUCKET}/{prefix}", "S3DataDistributionType": "FullyReplicated"}
+def channel(
+    name: str, prefix: str, content_type: str, mode: str = "File", distribution: str = "FullyReplicated"
+) -> dict[str, Any]:
+    source = {"S3DataType": "S3Prefix", "S3Uri": f"s3://{BUCKET}/{prefix}", "S3DataDistributionType": distribution}
     return {"ChannelName": name, "ContentType": content_type, "InputMode": mode, "DataSource": {"S3DataSource": source}}
 
 
@@ -46,14 +48,14 @@ def train(
     server: Any, name: str, channels: list[dict[str, Any]], hyperparameters: dict[str, str], **more: Any
 ) -> dict[str, Any]:
     """The job, completed."""
-    sagemaker = server.client("sagemaker")
+    sagemaker, hosts = server.client("sagemaker"), more.pop("hosts", 1)
     sagemaker.create_training_job(
         TrainingJobName=name,
         AlgorithmSpecification={"TrainingImage": IMAGE, "TrainingInputMode": "File"},
         RoleArn=ROLE,
         InputDataConfig=channels,
         OutputDataConfig={"S3OutputPath": f"s3://{BUCKET}/out"},
-        ResourceConfig={"InstanceCount": 1, "InstanceType": "ml.m5.large", "VolumeSizeInGB": 1},
+        ResourceConfig={"InstanceCount": hosts, "InstanceType": "ml.m5.large", "VolumeSizeInGB": 1},
         StoppingCondition={"MaxRuntimeInSeconds": 600},
         HyperParameters={"objective": "binary:logistic", "nthread": "1"} | hyperparameters,
         **more,
@@ -82,7 +84,7 @@ def rounds(s3: Any, job: dict[str, Any]) -> int:
 
 def log_of(server: Any, name: str) -> str:
     logs, group = server.client("logs"), {"logGroupName": "/aws/sagemaker/TrainingJobs"}
-    streams = logs.describe_log_streams(**group, logStreamNamePrefix=f"{name}/")["logStreams"]
+    streams = logs.describe_log_streams(**group, logStreamNamePrefix=f"{name}/algo-1-")["logStreams"]
     events = logs.get_log_events(**group, logStreamName=streams[0]["logStreamName"], startFromHead=True)["events"]
     return "\n".join(event["message"] for event in events)
 
@@ -106,6 +108,13 @@ def test_a_job_goes_on_from_the_model_of_another(server: Any, s3: Any) -> None:
     for mode in ("File", "FastFile"):
         model = channel("model", key, "application/x-sagemaker-model", mode)
         assert rounds(s3, train(server, f"continued-{mode.lower()}", [rows, model], {"num_round": "2"})) == 5
+
+
+@pytest.mark.parametrize("mode", ["File", "Pipe", "FastFile"])
+def test_a_host_that_gets_no_object_takes_no_part(server: Any, s3: Any, mode: str) -> None:
+    rows, name = channel("train", "csv/", "text/csv", mode, "ShardedByS3Key"), f"one-object-{mode.lower()}"
+    assert rounds(s3, train(server, name, [rows], {"num_round": "3"}, hosts=2)) == 3
+    assert "Host algo-2 has no data in one of its channels and does not take part" in log_of(server, name)
 
 
 def test_folds_answer_together_with_what_the_environment_selects(server: Any, s3: Any) -> None:

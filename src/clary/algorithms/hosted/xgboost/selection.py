@@ -47,7 +47,7 @@ class Selection:
     def of(cls, environment: Mapping[str, str], objective: str, classes: int) -> Selection | None:
         """What the environment asks for; None when it asks for nothing."""
         listed = environment.get(VARIABLE)
-        if listed is None:
+        if not listed:
             return None
         return cls(tuple(listed.replace(" ", "").lower().split(",")), objective, classes)
 

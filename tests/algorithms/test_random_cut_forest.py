@@ -365,6 +365,14 @@ def test_reservoirs_of_parts_merge_into_a_uniform_sample():
     assert np.abs(counts / 2000 - 0.1).max() < 5 * math.sqrt(0.09 / 2000)
 
 
+@pytest.mark.parametrize("points", [1, 7, 256])
+def test_equal_rows_are_no_outliers(points):
+    X = np.full((77, 3), 0.1)
+    for model in (RandomCutForest(30, points).fit(X), RandomCutForest(30, points).partial_fit(X)):
+        assert (model.predict(X) == 1).all()
+        np.testing.assert_allclose(model.anomaly_scores(X), 0.5, rtol=1e-6)
+
+
 def test_small_data_fills_every_tree_without_repeating_a_row():
     X = np.arange(10, dtype=np.float32)[:, None]
     model = RandomCutForest(7, 8).fit(X)

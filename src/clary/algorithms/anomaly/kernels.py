@@ -1,4 +1,7 @@
-"""The compiled entry points of the forest: over rows and trees, without the interpreter's lock."""
+"""The compiled entry points of the forest: over rows and trees, without the interpreter's lock.
+
+numba keeps what it compiled as long as this file does not change: touch it after a change in a module that it calls.
+"""
 
 from __future__ import annotations
 

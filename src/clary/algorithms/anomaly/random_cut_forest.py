@@ -257,8 +257,8 @@ class RandomCutForest(OutlierMixin, Estimator):
 
     def _set_offset(self) -> None:
         weight, total, squares = self.statistics_
-        mean = total / weight
-        self.offset_ = float(-(mean + self.threshold * np.sqrt(max(squares / weight - mean * mean, 0.0))))
+        mean = total / weight * (1 + 1e-9)  # equal scores are no outliers, however their mean was rounded
+        self.offset_ = float(-(mean + self.threshold * np.sqrt(max(squares / weight - (total / weight) ** 2, 0.0))))
 
     def _scored(self, rows: np.ndarray) -> np.ndarray:
         scores = np.zeros(len(rows))

@@ -233,6 +233,24 @@ def test_loss_function_leaves_the_threshold(tmp_path, table):
         assert json.loads(archive.read("additional-params.json"))["threshold"] == 0.5
 
 
+def test_the_log_names_hyperparameters_without_effect(tmp_path, table, capfd):
+    train(job(tmp_path, table, {"quantile": "0.3", "momentum": "0.5", "beta_1": "0.8", "init_sigma": "1"}))
+    assert "Hyperparameters without effect beside the others: quantile, momentum, init_sigma\n" in capfd.readouterr().out
+
+
+def test_hyperparameters_with_effect_are_not_named(tmp_path, table, capfd):
+    given = {"predictor_type": "regressor", "loss": "quantile_loss", "quantile": "0.3", "optimizer": "sgd", "momentum": "0.5"}
+    train(job(tmp_path, numbers(table), given))
+    assert "without effect" not in capfd.readouterr().out
+
+
+def test_without_a_bias_there_is_none(tmp_path, table):
+    given = {"use_bias": "false", "init_bias": "3", "normalize_data": "false"}
+    train(job(tmp_path, table, given, channels=("train",)))
+    with zipfile.ZipFile(tmp_path / "model" / "model_algo-1") as archive:
+        assert json.loads(archive.read("additional-params.json"))["bias"] == [0.0]
+
+
 def test_a_tuning_job_trains_one_model(tmp_path, table, capfd):
     given = {"num_models": "auto", "_tuning_objective_metric": "validation:objective_loss", "learning_rate": "0.02"}
     train(job(tmp_path, table, given))

@@ -156,7 +156,7 @@ def _drawn(recipe: Recipe, outputs: int, columns: int, seed: int) -> np.ndarray:
         weights = rng.normal(0, recipe.init_sigma, (outputs, columns))
     else:
         weights = rng.uniform(-recipe.init_scale, recipe.init_scale, (outputs, columns))
-    return np.column_stack([weights, np.full(outputs, recipe.init_bias)])
+    return np.column_stack([weights, np.full(outputs, recipe.init_bias * recipe.use_bias)])
 
 
 def _single(recipe: Recipe, value: Any) -> Any:

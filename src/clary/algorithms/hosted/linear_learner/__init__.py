@@ -2,6 +2,7 @@
 
 - training    the channels, the epochs, hosts merged after each
 - sampling    what is counted before training, and the training rows that stand in for a validation channel
+- effects     hyperparameters that do nothing beside the others
 - reporting   log lines of epochs and of the final model
 - artifact    the zip of an MXNet module, which is the model
 - serving     rows -> scores and labels

@@ -32,6 +32,10 @@ class Reporter:
         self._name = evaluation.OBJECTIVES[recipe.loss_name]
         self._start = time.time()
 
+    def without_effect(self, names: list[str]) -> None:
+        if names:
+            log.first_party(f"Hyperparameters without effect beside the others: {', '.join(names)}", "WARNING")
+
     def scaling(self, scaling: Scaling) -> None:
         if len(scaling.mean) > SHOWN_COLUMNS:
             log.first_party(f"Scaling model computed for {len(scaling.mean)} features")

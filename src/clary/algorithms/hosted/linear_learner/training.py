@@ -14,6 +14,7 @@ from clary.algorithms.hosted.cluster import Cluster
 from clary.algorithms.hosted.errors import CustomerError
 from clary.algorithms.hosted.job import TrainingJob
 from clary.algorithms.hosted.linear_learner import artifact
+from clary.algorithms.hosted.linear_learner.effects import without_effect
 from clary.algorithms.hosted.linear_learner.reporting import Reporter
 from clary.algorithms.hosted.linear_learner.sampling import Reservoir, first_rows
 from clary.algorithms.hosted.rows import Rows
@@ -73,6 +74,7 @@ class _Training:
         self._epochs = 0
 
     def run(self) -> None:
+        self._reporter.without_effect(without_effect(self._job.hyperparameters, self._recipe))
         columns = None if self._values["feature_dim"] == AUTO else self._values["feature_dim"]
         self._train_rows = self._rows("train", columns)
         first = self._train_rows.batches(self._recipe.mini_batch_size)

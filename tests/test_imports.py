@@ -120,7 +120,9 @@ def test_the_library_pulls_in_no_platform():
 
 
 def test_the_server_pulls_in_nothing_heavy():
-    assert not loaded_by("import clary.gateway.server") & {"numpy", "scipy", "xgboost", "boto3", "pandas", "torch"}
+    libraries = {"numpy", "scipy", "xgboost", "boto3", "pandas", "torch", "botocore", "awscrt", "cryptography", "typer", "rich"}
+    assert not loaded_by("import clary.gateway.server") & libraries
+    assert not loaded_by("import clary.cli.foreground") & {*libraries, "uvicorn"}
 
 
 def test_the_catalog_pulls_in_nothing_heavy():

@@ -68,7 +68,7 @@ HYPERPARAMETERS = Schema(
             default="faiss.Flat",
             values=("faiss.Flat", "faiss.IVFFlat", "faiss.IVFPQ"),
         ),
-        Integer("mini_batch_size", "Rows read at a time", default="5000", range=_POSITIVE),
+        Integer("mini_batch_size", "Rows at a time; no effect on the model", default="5000", range=_POSITIVE),
         Integer("_faiss_index_nprobe", "IVF: inverted lists that a search looks at", default="5", range=_POSITIVE),
     ),
     rules=(_check_reduction, _check_index),

@@ -48,7 +48,7 @@ def _sample(job: TrainingJob, columns: int | None, values: dict[str, Any]) -> Sa
     """What this host keeps of its rows."""
     start = time.time()
     kept = Reservoir(values["sample_size"], np.random.SeedSequence((_SEED, job.rank)))
-    for batch in _rows(job, "train", columns).batches():
+    for batch in _rows(job, "train", columns).batches(values["mini_batch_size"]):
         assert batch.labels is not None  # required
         kept.add(batch.features, batch.labels)
     sample = kept.sample()

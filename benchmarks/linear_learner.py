@@ -116,11 +116,11 @@ def _on_two_hosts(data: Rows, seed: int) -> tuple[np.ndarray, np.ndarray]:
     recipe = Recipe(epochs=1, lr_scheduler_step=len(data.y) // BATCH // 33 or 1)
     halves = np.array_split(np.arange(len(data.y)), 2)
     samples = [Statistics.of(data.X[half[:10_000]], data.y[half[:10_000]], 2) for half in halves]
-    hosts = [training.learner(recipe, samples[0].merged(samples[1]), seed, hosts=2) for _ in halves]
+    hosts = [training.learner(recipe, samples[0].merged(samples[1]), seed) for _ in halves]
     for host, half in zip(hosts, halves, strict=True):
         host.begin_epoch()
-        for start in range(0, len(half), BATCH):
-            host.step(data.X, data.y, rows=half[start : start + BATCH])
+        for start in range(0, len(half), BATCH // 2):
+            host.step(data.X, data.y, rows=half[start : start + BATCH // 2])
     states = [host.state() for host in hosts]
     merged = hosts[0].merge({name: states[0][name] + states[1][name] for name in states[0]})
     weights, bias = merged.raw_weights([0])

@@ -34,10 +34,7 @@ class Schedule:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What all candidates share. `bias_` numbers multiply rate and weight decay of biases.
-
-    `forgetting` is the exponent of the first epoch's mean: the shorter the epoch, the more of it is the way to the optimum.
-    """
+    """What all candidates share. `bias_` numbers multiply rate and weight decay of biases."""
 
     optimizer: str = "adam"
     momentum: float = 0.0
@@ -46,7 +43,6 @@ class Settings:
     bias_lr_mult: float = 1.0
     bias_wd_mult: float = 0.0
     schedule: Schedule = Schedule()
-    forgetting: float = FORGETTING
 
 
 class Optimizer:
@@ -75,7 +71,7 @@ class Optimizer:
     def step(self, gradient: np.ndarray) -> None:
         """Move by `gradient` (columns, features + 1), the mean over the rows of a mini-batch."""
         settings = self._settings
-        forgetting = settings.forgetting if self._epochs <= 1 else 0.0
+        forgetting = FORGETTING if self._epochs <= 1 else 0.0
         self._since += 1
         blend = (1 + forgetting) / (self._since + forgetting)
         rates = settings.schedule.at(self.steps, self._rates)

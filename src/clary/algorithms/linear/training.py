@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,6 @@ import numpy as np
 from clary.algorithms.linear.candidates import AUTO, Candidate, grid
 from clary.algorithms.linear.judging import Judgement
 from clary.algorithms.linear.learner import Learner
-from clary.algorithms.linear.optimizers import FORGETTING
 from clary.algorithms.linear.recipe import Recipe
 from clary.algorithms.linear.statistics import Statistics
 
@@ -47,12 +46,8 @@ def learner(
     statistics: Statistics,
     seed: int,
     start: tuple[np.ndarray, np.ndarray] | None = None,
-    hosts: int = 1,
 ) -> Learner:
-    """A learner for `recipe` that has seen nothing; it starts from raw weights and bias when `start` has them.
-
-    Of several `hosts`, each takes its share of an epoch's steps, so more of the first epoch is forgotten.
-    """
+    """A learner for `recipe` that has seen nothing; it starts from raw weights and bias when `start` has them."""
     scaling = statistics.scaling(recipe)
     outputs = len(statistics.classes) if recipe.predictor_type == "multiclass_classifier" else 1
     candidates = grid(
@@ -69,7 +64,7 @@ def learner(
         candidates,
         recipe.objective,
         scaling,
-        replace(recipe.settings, forgetting=FORGETTING * hosts),
+        recipe.settings,
         start=first,
         outputs=outputs,
         class_weights=statistics.class_weights(recipe),

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from clary.algorithms.hosted import log
 from clary.algorithms.hosted import rows as job_rows
 from clary.algorithms.hosted.cluster import Cluster
 from clary.algorithms.hosted.errors import CustomerError
@@ -36,6 +37,8 @@ _CRITERIA = {"f1": "f_beta", "cross_entropy_loss": "loss_function"}
 def train(opt_ml: Path) -> None:
     """Train the models of the job under `opt_ml` and keep the best. Raises `CustomerError` for the user's mistakes."""
     job = TrainingJob.read(opt_ml, default_tag="1")
+    if (opt_ml / "input" / "config" / "checkpointconfig.json").exists():
+        log.first_party("linear-learner keeps no checkpoints; a job that is interrupted begins anew", "WARNING")
     values = job.share_of_batch(job.begin(ALGORITHM))
     with Cluster.join(job) as cluster:
         _Training(job, values, cluster).run()
@@ -81,7 +84,7 @@ class _Training:
         sample = first_rows(first, self._recipe.num_point_for_scaler)
         self._first_epoch: Iterator[Batch] | None = itertools.chain(sample, first)
         statistics = self._merged(self._statistics(join(sample, "Channel train")))
-        learner = training.learner(self._recipe, statistics, seed=0, hosts=self._cluster.size)
+        learner = training.learner(self._recipe, statistics, seed=0)
         self._columns = learner.features
         self._reporter.scaling(learner.scaling)
         self._reservoir = Reservoir(self._recipe.mini_batch_size, sample[0])

@@ -261,6 +261,15 @@ def test_labels_that_are_no_two_classes_are_refused(planted):
         model.partial_fit(X, np.full(4000, 7))
 
 
+@pytest.mark.parametrize("solver", ["adam", "gibbs"])
+def test_read_only_sparse_rows_are_taken(planted, solver):
+    X, y = planted[0].copy(), planted[1].astype(np.float32)
+    for array in (X.data, X.indices, X.indptr, y):
+        array.flags.writeable = False
+    model = FactorizationMachines(2, solver=solver, epochs=2).fit(X, y, sample_weight=np.abs(y))
+    assert np.isfinite(model.predict(X)).all()
+
+
 @pytest.mark.parametrize("estimator", ESTIMATORS, ids=lambda estimator: f"{estimator.solver} {estimator.predictor_type}")
 def test_scikit_learns_checks_pass(estimator):
     check_estimator(estimator, expected_failed_checks=EXEMPT, on_skip=None)

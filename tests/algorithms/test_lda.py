@@ -151,6 +151,15 @@ def test_fewer_topics_in_the_data_than_asked_for_are_said():
     assert np.isfinite(model.components_).all()
 
 
+@pytest.mark.parametrize("documents", [[[1, 1, 0]], [[1, 1, 1, 1]] * 5], ids=["short", "without a direction"])
+def test_moments_may_show_nothing(documents):
+    """Documents of two words; and M2 of a word each, which is negative for all but the mean when alpha0 is large."""
+    counts = csr_matrix(np.array(documents, np.float32))
+    assert whitened(counts, 2, 1e9, seed=0).rank <= 1
+    with pytest.warns(UserWarning, match="the moments of X show"):
+        assert np.isfinite(LDA(2, alpha0=1e9).fit(counts).components_).all()
+
+
 @pytest.mark.parametrize("name", ["num_topics", "alpha0", "max_restarts", "tol", "topic_word_prior"])
 def test_parameters_that_cannot_be_are_named(name):
     with pytest.raises(ValueError, match=name):

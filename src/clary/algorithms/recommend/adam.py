@@ -12,7 +12,7 @@ import numpy as np
 from scipy.sparse import csr_matrix
 
 from clary.algorithms.recommend.adam_kernels import train
-from clary.algorithms.recommend.parameters import Parameters, csr_arrays
+from clary.algorithms.recommend.parameters import Parameters, csr_arrays, kernel_array
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +63,8 @@ class Adam:
         limit = np.inf if given.clip is None else given.clip
         self.step = train(
             (values, columns, starts),
-            np.ascontiguousarray(labels, np.float32),
-            np.ones(rows, np.float32) if weights is None else np.ascontiguousarray(weights, np.float32),
+            kernel_array(labels),
+            np.ones(rows, np.float32) if weights is None else kernel_array(weights),
             scores,
             (machine.bias, machine.weights, machine.factors),
             (self.bias_moments, self.weight_moments, self.factor_moments),

@@ -36,16 +36,23 @@ class Parameters:
     def scores(self, features: csr_matrix) -> np.ndarray:
         """(rows,) float32: bias + sum_i w_i x_i + sum_{i<j} <v_i, v_j> x_i x_j."""
         scores = np.empty(features.shape[0], np.float32)
-        # arrays that joblib maps into workers are read-only, which the kernel's signature is not: those are copied
-        bias, weights, factors = (np.require(array, None, ["C", "W"]) for array in (self.bias, self.weights, self.factors))
+        bias, weights, factors = (kernel_array(array) for array in (self.bias, self.weights, self.factors))
         score_rows(*csr_arrays(features), bias, weights, factors, scores)
         return scores
 
 
 def csr_arrays(features: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Values (float32), columns (int32) and row starts (int64) of a CSR matrix, as the kernels take them."""
-    columns = features.indices if features.indices.dtype == np.int32 else features.indices.astype(np.int32)
-    return np.ascontiguousarray(features.data, np.float32), columns, features.indptr.astype(np.int64)
+    parts = (features.data, np.float32), (features.indices, np.int32), (features.indptr, np.int64)
+    values, columns, starts = (kernel_array(part, dtype) for part, dtype in parts)
+    return values, columns, starts
+
+
+def kernel_array(values: Any, dtype: Any = np.float32) -> np.ndarray:
+    """`values` as a kernel's signature wants them: contiguous and writable. Arrays that joblib maps into workers are read-only
+    and are copied; others are not.
+    """
+    return np.require(values, dtype, ["C", "W"])
 
 
 def reference_scores(features: np.ndarray, bias: float, weights: np.ndarray, factors: np.ndarray) -> np.ndarray:

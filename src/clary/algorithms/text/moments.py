@@ -44,11 +44,13 @@ def whitened(counts: csr_matrix, rank: int, alpha0: float, seed: int) -> Whitene
     """
     lengths = np.asarray(counts.sum(axis=1), np.float64).ravel()
     counts, lengths = counts[lengths >= 3], lengths[lengths >= 3]
+    nothing = np.zeros((counts.shape[1], 0), np.float32)
     if not len(lengths):
-        nothing = np.zeros((counts.shape[1], 0), np.float32)
         return Whitened(nothing, nothing, np.zeros((0, 0, 0)))
     mean = np.asarray(counts.T @ (1 / lengths) / len(lengths)).ravel()
     values, vectors = _strongest(counts, lengths, mean, rank, alpha0, seed)
+    if not len(values):
+        return Whitened(nothing, nothing, np.zeros((0, 0, 0)))
     whiten = (vectors / np.sqrt(values)).astype(np.float32)
     third = _third_moment(counts, lengths, mean, whiten, alpha0)
     return Whitened(whiten, vectors * np.sqrt(values), third)

@@ -9,9 +9,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 
-from clary.algorithms.anomaly.forest import NONE
+from clary.algorithms.anomaly.forest import NONE, inner
 from clary.algorithms.anomaly.scoring import seen
 from clary.algorithms.anomaly.simd import outside
 
@@ -19,7 +18,7 @@ from clary.algorithms.anomaly.simd import outside
 _1 = np.uint64(1)
 
 
-@njit
+@inner
 def workspace(capacity, block):
     """Memory for `score_block`: per row of a block its node, its place in the order and its score; per node a few numbers."""
     return (
@@ -30,7 +29,7 @@ def workspace(capacity, block):
     )
 
 
-@njit
+@inner
 def score_block(forest, tree, rows, start, stop, scores, work):
     """Add the tree's scores of `rows[start:stop]` to `scores[start:stop]`; `work` is a `workspace` for so many rows."""
     if forest.root[tree] == NONE:
@@ -46,7 +45,7 @@ def score_block(forest, tree, rows, start, stop, scores, work):
         scores[start + i] += factor * values[i]
 
 
-@njit
+@inner
 def _descend(forest, tree, rows, start, count, nodes, order):
     """The leaf of each row in `nodes`: all rows take one step at a time, which hides the latency of a single row's walk."""
     column, cut, child = forest.column[tree], forest.cut[tree], forest.child[tree].ravel()
@@ -69,7 +68,7 @@ def _descend(forest, tree, rows, start, count, nodes, order):
         walking = left
 
 
-@njit
+@inner
 def _plan(forest, tree, plan):
     """Fill columns 0 and 1 of `plan` with the nodes in preorder and their depths; returns how many there are.
 
@@ -92,7 +91,7 @@ def _plan(forest, tree, plan):
     return steps
 
 
-@njit
+@inner
 def _sort_by_leaf(plan, steps, capacity, count, nodes, order):
     """Order the rows by the place of their leaf in the preorder; columns 2 and 3 of `plan` get each leaf's range, by node."""
     plan[:, 2:] = 0
@@ -110,7 +109,7 @@ def _sort_by_leaf(plan, steps, capacity, count, nodes, order):
         plan[nodes[i], 3] += 1
 
 
-@njit
+@inner
 def _ascend(forest, tree, rows, start, order, values, plan, steps):
     """Scores without the tree's factor into `values`, from the leaves to the root.
 

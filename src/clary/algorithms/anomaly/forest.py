@@ -71,12 +71,21 @@ FOREST = types.NamedTuple(
     Forest,
 )
 """The type of a `Forest` in the signatures of kernels."""
-_BORROWING: dict[str, Any] = {"_nrt": False}
+_INNER: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+_BORROWING: dict[str, Any] = {**_INNER, "_nrt": False}
+_KERNEL: dict[str, Any] = {"cache": True, "nogil": True, "no_cfunc_wrapper": True}
+inner = njit(**_INNER)
+"""For functions that only kernels call: without the wrappers for other callers, which take as long to compile."""
 borrowed = njit(**_BORROWING)
 """For the small steps of a kernel: they borrow their arrays. Counting references, as numba does, would cost as much as the
 steps themselves. Such a function cannot make or return an array."""
 ROWS = types.float32[:, ::1]
 """Padded rows."""
+
+
+def kernel(*arguments: Any, returns: Any = types.void) -> Any:
+    """Compile a function for these types of arguments when it is imported, or take it from numba's cache."""
+    return njit(returns(*arguments), **_KERNEL)
 
 
 def empty(trees: int, capacity: int, columns: int, seed: int) -> Forest:

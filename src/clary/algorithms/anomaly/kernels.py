@@ -8,10 +8,10 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit, types
+from numba import types
 
 from clary.algorithms.anomaly.batch_scoring import score_block, workspace
-from clary.algorithms.anomaly.forest import FOREST, NONE, ROWS
+from clary.algorithms.anomaly.forest import FOREST, NONE, ROWS, inner, kernel
 from clary.algorithms.anomaly.sampling import drop, exponential, learn, push, schedule
 from clary.algorithms.anomaly.scoring import attribute, displacement, score_rows
 from clary.algorithms.anomaly.tree import enclose_path, insert, leaf_of, remove, uniform
@@ -24,12 +24,12 @@ FEW = 64
 _INT, _FLOAT, _FLOATS = types.int64, types.float64, types.float64[::1]
 
 
-@njit
+@inner
 def _block(rows):
     return max(1, min(rows.shape[0], BLOCK_BYTES // (4 * rows.shape[1])))
 
 
-@njit(types.void(FOREST, ROWS, _FLOATS), cache=True, nogil=True)
+@kernel(FOREST, ROWS, _FLOATS)
 def score(forest, rows, scores):
     """Add the sum of all trees' scores of each row to `scores`."""
     block = _block(rows)
@@ -43,7 +43,7 @@ def score(forest, rows, scores):
                 score_block(forest, tree, rows, start, stop, scores, work)
 
 
-@njit(types.void(FOREST, _INT, _INT, ROWS, _INT, _FLOAT, _FLOATS), cache=True, nogil=True)
+@kernel(FOREST, _INT, _INT, ROWS, _INT, _FLOAT, _FLOATS)
 def stream(forest, first, last, rows, index, decay, scores):
     """Take the rows of a stream, the first of which has number `index`, into trees `first` to `last` - 1, one by one.
 
@@ -63,7 +63,7 @@ def stream(forest, first, last, rows, index, decay, scores):
                 row = end
 
 
-@njit(types.void(FOREST, _INT, _INT, ROWS, types.int64[:, ::1], _INT, _FLOAT), cache=True, nogil=True)
+@kernel(FOREST, _INT, _INT, ROWS, types.int64[:, ::1], _INT, _FLOAT)
 def plant(forest, first, last, rows, parts, seen, decay):
     """Grow trees `first` to `last` - 1 over their `parts` (trees, points) of the rows: a sample of a stream of `seen` rows."""
     count = parts.shape[1]
@@ -78,7 +78,7 @@ def plant(forest, first, last, rows, parts, seen, decay):
         schedule(forest, tree, seen, decay)
 
 
-@njit(types.int64(FOREST, _INT, _INT, ROWS, _INT, _FLOAT), cache=True, nogil=True)
+@kernel(FOREST, _INT, _INT, ROWS, _INT, _FLOAT, returns=types.int64)
 def forget(forest, first, last, rows, index, decay):
     """Remove one point equal to each row from trees `first` to `last` - 1 that hold one; returns how many were removed."""
     removed = 0
@@ -99,7 +99,7 @@ def forget(forest, first, last, rows, index, decay):
     return removed
 
 
-@njit(types.void(FOREST), cache=True, nogil=True)
+@kernel(FOREST)
 def restore_boxes(forest):
     """Make the boxes of all nodes from the trees' points."""
     capacity = forest.vectors.shape[1] // 3
@@ -111,7 +111,7 @@ def restore_boxes(forest):
             enclose_path(forest, tree, forest.member[tree, i])
 
 
-@njit(types.void(FOREST, ROWS, _FLOATS), cache=True, nogil=True)
+@kernel(FOREST, ROWS, _FLOATS)
 def displace(forest, rows, displacements):
     """Add the sum of all trees' expected displacements of each row to `displacements`."""
     for row in range(rows.shape[0]):
@@ -119,7 +119,7 @@ def displace(forest, rows, displacements):
             displacements[row] += displacement(forest, tree, rows, row)
 
 
-@njit(types.void(FOREST, ROWS, types.float64[:, ::1], types.float64[:, ::1]), cache=True, nogil=True)
+@kernel(FOREST, ROWS, types.float64[:, ::1], types.float64[:, ::1])
 def explain(forest, rows, low, high):
     """Add all trees' scores of each row to `low` and `high` (rows, columns), by column and side."""
     shares, others = np.empty((2, low.shape[1])), np.empty((2, low.shape[1]), np.float32)

@@ -40,6 +40,7 @@ def main() -> None:
         _shards(X, 50)
         if not options.quick:
             _lloyd(blobs(options.rows // 5, 256, 1000), 1000, 3, 3)
+            _lloyd(blobs(options.rows // 20, 784, 10), 10, ITERATIONS, options.repeats)
             _sparse(options.rows // 10, options.repeats)
 
 

@@ -50,7 +50,8 @@ def reference(X, centers, weights):
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("kind", ["float32", "float64", "fortran", "csr"])
 @pytest.mark.parametrize(
-    ("rows", "columns", "k"), [(1, 1, 1), (7, 1, 3), (500, 5, 7), (1003, 33, tile.WIDTH + 5), (301, 130, 3)]
+    ("rows", "columns", "k"),
+    [(1, 1, 1), (7, 1, 3), (500, 5, 7), (200, 4, tile.LANES + 1), (1003, 33, tile.WIDTH + 5), (301, 130, 3)],
 )
 def test_the_kernel_equals_numpy(rows, columns, k, kind, threads):
     rng = np.random.default_rng(0)

@@ -16,7 +16,7 @@ from scipy.sparse import issparse
 
 from clary.algorithms.cluster import tile
 
-_BLOCK = 16 * tile.ROWS
+_BLOCK = 8 * tile.NARROW_ROWS
 _CONVERTED_BYTES = 4 << 20
 """Rows that are not float32 in C order are converted so many bytes at a time."""
 _FULL = 0.2
@@ -148,9 +148,13 @@ def _assign_dense(X, shift, weights, panels, labels, totals, sums, squares):  # 
                 length += value * value
             lengths[r] = length
         best[:] = -np.inf
-        for panel in range(len(panels)):
-            for r in range(0, count, tile.ROWS):
-                tile.score_tile(block, r, panels, panel, best, place)  # type: ignore[call-arg]
+        if panels.shape[2] == tile.LANES:
+            for r in range(0, count, tile.NARROW_ROWS):
+                tile.score_narrow(block, r, panels, 0, best, place)
+        else:
+            for panel in range(len(panels)):
+                for r in range(0, count, tile.WIDE_ROWS):
+                    tile.score_wide(block, r, panels, panel, best, place)
         for r in range(count):
             nearest, score = tile.winner(best, place, r)  # type: ignore[call-arg, var-annotated]
             weight = weights[start + r] if len(weights) else np.float32(1)

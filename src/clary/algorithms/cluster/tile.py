@@ -1,12 +1,12 @@
 """The inner loop of k-means: a few rows against a panel of centres, in vector registers.
 
-A row x is nearest to the centre c with the largest score x·c − |c|²/2. `score_tile` computes the scores of `ROWS` rows
-against `WIDTH` centres and keeps, in each of `LANES` lanes of a row, the best centre so far; `winner` then picks the best
-lane. Nothing of size rows × centres is ever written.
+A row x is nearest to the centre c with the largest score x·c − |c|²/2. `score_wide` and `score_narrow` compute the scores of
+some rows against a panel of centres and keep, in each of `LANES` lanes of a row, the best centre so far; `winner` then picks
+the best lane. Nothing of size rows × centres is ever written.
 
-The two functions are numba intrinsics that write LLVM's vector instructions themselves: compilers do not find this shape
-(Goto and van de Geijn 2008, "Anatomy of high-performance matrix multiplication", with the arg-max in place of the store)
-in plain loops. `ROWS` x `VECTORS` accumulators fill the register file of the processor.
+They are numba intrinsics that write LLVM's vector instructions themselves: compilers do not find this shape (Goto and van de
+Geijn 2008, "Anatomy of high-performance matrix multiplication", with the arg-max in place of the store) in plain loops. A
+tile's rows × vectors are the accumulators, which fill the register file of the processor.
 """
 
 from __future__ import annotations
@@ -27,9 +27,10 @@ def _has_wide_vectors() -> bool:
         return False
 
 
-LANES, VECTORS, ROWS = (16, 4, 6) if _has_wide_vectors() else (8, 2, 6)
-WIDTH = LANES * VECTORS
-"""Centres of a panel."""
+LANES, _VECTORS = (16, 4) if _has_wide_vectors() else (8, 2)
+WIDTH = LANES * _VECTORS
+"""Centres of a panel, unless one vector holds them all."""
+WIDE_ROWS, NARROW_ROWS = 6, 12
 
 _FLOAT, _INT, _LONG = ir.FloatType(), ir.IntType(32), ir.IntType(64)
 _FLOATS, _INTS = ir.VectorType(_FLOAT, LANES), ir.VectorType(_INT, LANES)
@@ -37,40 +38,18 @@ _FARTHER = ir.Constant(_INTS, [2**31 - 1] * LANES)
 
 
 def panels(centers: np.ndarray) -> np.ndarray:
-    """`centers` (k, columns) as (panels, 1 + columns, WIDTH) float32: per panel −|c|²/2, then a line per column.
+    """`centers` (k, columns) as (panels, 1 + columns, width) float32: per panel −|c|²/2, then a line per column.
 
-    The last panel is filled up with centres that win nothing.
+    The width is LANES for so few centres, else WIDTH; the last panel is filled up with centres that win nothing.
     """
     k, columns = centers.shape
-    count = -(-k // WIDTH)
-    padded = np.zeros((count * WIDTH, 1 + columns), np.float32)
+    width = LANES if k <= LANES else WIDTH
+    count = -(-k // width)
+    padded = np.zeros((count * width, 1 + columns), np.float32)
     padded[:, 0] = -np.inf
     padded[:k, 0] = np.square(centers, dtype=np.float64).sum(axis=1) / -2
     padded[:k, 1:] = centers
-    return np.ascontiguousarray(padded.reshape(count, WIDTH, 1 + columns).transpose(0, 2, 1))
-
-
-@intrinsic
-def score_tile(typing: Any, rows: Any, first: Any, panels: Any, panel: Any, best: Any, place: Any) -> Any:
-    """`(rows, first, panels, panel, best, place)`: rows `first` to `first + ROWS` of `rows` against one panel.
-
-    rows : (n, columns) float32; best, place : (n, LANES) float32 and int32, raised to the better centre of each lane.
-    """
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        rows, first, panels, panel, best, place = _arrays(context, builder, signature, arguments)
-        columns = builder.extract_value(rows.shape, 1)
-        height = builder.add(columns, _LONG(1))
-        centers = builder.gep(panels.data, [builder.mul(panel, builder.mul(height, _LONG(WIDTH)))])
-        lines = [builder.gep(rows.data, [builder.mul(builder.add(first, _LONG(r)), columns)]) for r in range(ROWS)]
-        scores = _dot_products(builder, lines, centers, columns)
-        number = builder.trunc(builder.mul(panel, _LONG(WIDTH)), _INT)
-        for row, of_row in enumerate(scores):
-            offset = builder.mul(builder.add(first, _LONG(row)), _LONG(LANES))
-            _keep_better(builder, of_row, number, best.data, place.data, offset)
-        return context.get_dummy_value()
-
-    return types.void(rows, first, panels, panel, best, place), generate
+    return np.ascontiguousarray(padded.reshape(count, width, 1 + columns).transpose(0, 2, 1))
 
 
 @intrinsic
@@ -90,18 +69,18 @@ def winner(typing: Any, best: Any, place: Any, row: Any) -> Any:
     return types.Tuple((types.int32, types.float32))(best, place, row), generate
 
 
-def _dot_products(builder: Any, lines: list[Any], centers: Any, columns: Any) -> list[list[Any]]:
+def _dot_products(builder: Any, lines: list[Any], centers: Any, columns: Any, vectors: int) -> list[list[Any]]:
     """scores[row][vector] = −|c|²/2 + Σ x·c over `columns`, as a loop whose state stays in registers."""
-    start = [_load(builder, centers, _LONG(LANES * v), _FLOATS) for v in range(VECTORS)]
+    start = [_load(builder, centers, _LONG(LANES * v), _FLOATS) for v in range(vectors)]
     before = builder.block
     loop, after = builder.append_basic_block("columns"), builder.append_basic_block("scored")
     builder.branch(loop)
     builder.position_at_end(loop)
     column = builder.phi(_LONG)
-    sums = [[builder.phi(_FLOATS) for _ in range(VECTORS)] for _ in lines]
+    sums = [[builder.phi(_FLOATS) for _ in range(vectors)] for _ in lines]
     following = builder.add(column, _LONG(1))
-    line = builder.mul(following, _LONG(WIDTH))
-    factors = [_load(builder, centers, builder.add(line, _LONG(LANES * v)), _FLOATS) for v in range(VECTORS)]
+    line = builder.mul(following, _LONG(LANES * vectors))
+    factors = [_load(builder, centers, builder.add(line, _LONG(LANES * v)), _FLOATS) for v in range(vectors)]
     for x, of_row in zip(lines, sums, strict=True):
         value = _everywhere(builder, builder.load(builder.gep(x, [column])), _FLOATS)
         for v, total in enumerate(of_row):
@@ -125,6 +104,34 @@ def _keep_better(builder: Any, scores: list[Any], number: Any, best: Any, place:
         numbers = builder.select(better, builder.add(_everywhere(builder, number, _INTS), lanes), numbers)
     _store(builder, best, offset, top)
     _store(builder, place, offset, numbers)
+
+
+def _scorer(height: int, vectors: int) -> Any:
+    """The intrinsic for tiles of `height` rows and panels of `vectors` vectors."""
+    width = LANES * vectors
+
+    @intrinsic
+    def score(typing: Any, rows: Any, first: Any, panels: Any, panel: Any, best: Any, place: Any) -> Any:
+        """`(rows, first, panels, panel, best, place)`: rows from `first` on, (n, columns) float32, against one panel.
+
+        best, place : (n, LANES) float32 and int32, raised to the better centre of each lane
+        """
+
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            rows, first, panels, panel, best, place = _arrays(context, builder, signature, arguments)
+            columns = builder.extract_value(rows.shape, 1)
+            size = builder.mul(builder.add(columns, _LONG(1)), _LONG(width))
+            centers = builder.gep(panels.data, [builder.mul(panel, size)])
+            lines = [builder.gep(rows.data, [builder.mul(builder.add(first, _LONG(r)), columns)]) for r in range(height)]
+            number = builder.trunc(builder.mul(panel, _LONG(width)), _INT)
+            for row, scores in enumerate(_dot_products(builder, lines, centers, columns, vectors)):
+                offset = builder.mul(builder.add(first, _LONG(row)), _LONG(LANES))
+                _keep_better(builder, scores, number, best.data, place.data, offset)
+            return context.get_dummy_value()
+
+        return types.void(rows, first, panels, panel, best, place), generate
+
+    return score
 
 
 def _arrays(context: Any, builder: Any, signature: Any, arguments: Any) -> list[Any]:
@@ -153,3 +160,7 @@ def _everywhere(builder: Any, scalar: Any, kind: Any) -> Any:
 def _call(builder: Any, name: str, result: Any, arguments: list[Any], **flags: Any) -> Any:
     kind = ir.FunctionType(result, [argument.type for argument in arguments])
     return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), arguments, **flags)
+
+
+score_wide = _scorer(WIDE_ROWS, _VECTORS)
+score_narrow = _scorer(NARROW_ROWS, 1)

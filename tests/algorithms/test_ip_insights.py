@@ -133,7 +133,7 @@ def test_a_step_is_adam_along_the_numeric_gradient(layers):
         gradient = gradient if name == "prefixes" else gradient[moved]
         expected = adam(gradient, 1e-4, values[moved], 1e-3)
         clear = np.abs(gradient) > 1e-4  # elsewhere float32 decides the sign
-        assert clear.mean() > 0.3 or layers == 0
+        assert not clear.size or clear.mean() > 0.3
         np.testing.assert_allclose(getattr(after, name)[moved][clear], expected[clear], atol=2e-5)
     untouched = np.setdiff1d(np.arange(len(prefixes)), touched)
     np.testing.assert_array_equal(after.prefixes[untouched], before.prefixes[untouched])

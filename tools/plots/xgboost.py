@@ -29,7 +29,6 @@ def main() -> None:
     model.fit(X, y, validation=(X_validation, y_validation))
     _curves(axes[3], model)
     figure.savefig(TARGET, metadata={"Date": None})
-    figure.savefig("/tmp/xgb/p.png", dpi=80)
 
 
 def rings(rows: int, seed: int) -> tuple[np.ndarray, np.ndarray]:

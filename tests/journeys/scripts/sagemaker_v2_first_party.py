@@ -78,7 +78,7 @@ def knn(role):
 def factorization_machines(role):
     zero = (labels == 0).astype(np.float32)
     estimator = FactorizationMachines(
-        role, num_factors=8, predictor_type="binary_classifier", epochs=20, sagemaker_session=session(), **INSTANCE
+        role, num_factors=8, predictor_type="binary_classifier", epochs=40, sagemaker_session=session(), **INSTANCE
     )
     answers = predicted(
         estimator, images[held_out] / 16, estimator.record_set(images[train] / 16, zero[train]), mini_batch_size=100

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from clary.catalog.algorithms import Algorithm, Channel, Metric
+from clary.catalog.algorithms import Metric
+from clary.catalog.first_party import RECORDS, channels, first_party
 from clary.catalog.hyperparameters import Categorical, Continuous, Hyperparameter, Integer, Interval, Schema, Tunable
 
 _POSITIVE = Interval(1)
 _NOT_NEGATIVE = Interval(0)
 _TUNABLE = Tunable(1e-8, 512, "Logarithmic")
-_RECORDS = ("application/x-recordio-protobuf", "recordio-protobuf")
-
 _TERMS = (("bias", "the bias"), ("linear", "linear weights"), ("factors", "factors"))
 _SIGMAS = {"bias": "0.01", "linear": "0.01", "factors": "0.001"}
 _RATES = {"bias": "0.1", "linear": "0.001", "factors": "0.0001"}
@@ -64,10 +63,7 @@ _HIGHER = {"binary_classification_accuracy": "binary_classification_accuracy", "
 
 
 def _metrics() -> tuple[Metric, ...]:
-    found = [
-        Metric("train:progress", r"#progress_metric: host=\S+, completed (\S+) %", "Maximize"),
-        Metric("train:throughput", r"#throughput_metric: host=\S+, train throughput=(\S+) records/second", "Maximize"),
-    ]
+    found = []
     for name, shown in _LOWER.items():
         found += [Metric(metric, f"{place} {shown} <loss>=(\\S+)", "Minimize") for metric, place in _places(name).items()]
     for name, shown in _HIGHER.items():
@@ -85,15 +81,10 @@ def _places(name: str) -> dict[str, str]:
     }
 
 
-ALGORITHM = Algorithm(
-    name="factorization-machines",
-    repositories={"factorization-machines": {"1": (1,), "latest": (1,)}},
-    runtime="numba",
-    train="clary.algorithms.hosted.factorization_machines:train",
-    serve="clary.algorithms.hosted.factorization_machines:load",
-    hyperparameters=HYPERPARAMETERS,
-    metrics=_metrics(),
-    channels=(Channel("train", required=True, content_types=_RECORDS), Channel("test", required=False, content_types=_RECORDS)),
-    inference_content_types=("application/json", "application/jsonlines", "application/x-recordio-protobuf"),
-    distributed=True,
+ALGORITHM = first_party(
+    "factorization-machines",
+    HYPERPARAMETERS,
+    _metrics(),
+    channels("test", content_types=(RECORDS,)),
+    requests=("application/json", "application/jsonlines", RECORDS),
 )

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from clary.catalog.algorithms import Algorithm, Channel, Metric
+from clary.catalog.algorithms import Channel, Metric
+from clary.catalog.first_party import first_party
 from clary.catalog.hyperparameters import Continuous, Integer, Interval, InvalidHyperparameter, Schema, Tunable
 
 _LARGEST_MODEL_BYTES = 8 << 30
@@ -82,14 +83,10 @@ HYPERPARAMETERS = Schema(
     words="json-schema",
 )
 
-ALGORITHM = Algorithm(
-    name="ipinsights",
-    repositories={"ipinsights": {"1": (1,), "latest": (1,)}},
-    runtime="numba",
-    train="clary.algorithms.hosted.ipinsights:train",
-    serve="clary.algorithms.hosted.ipinsights:load",
-    hyperparameters=HYPERPARAMETERS,
-    metrics=(
+ALGORITHM = first_party(
+    "ipinsights",
+    HYPERPARAMETERS,
+    (
         Metric(
             "validation:discriminator_auc",
             r"#quality_metric: host=\S+, epoch=\S+, validation discriminator_auc <score>=(\S+)",
@@ -105,13 +102,10 @@ ALGORITHM = Algorithm(
             r"#quality_metric: host=\S+, epoch=\S+, train binary_classification_cross_entropy <loss>=(\S+)",
             "Minimize",
         ),
-        Metric("train:progress", r"#progress_metric: host=\S+, completed (\S+) %", "Maximize"),
-        Metric("train:throughput", r"#throughput_metric: host=\S+, train throughput=(\S+) records/second", "Maximize"),
     ),
-    channels=(
+    (
         Channel("train", required=True, content_types=("text/csv",), input_modes=("File", "FastFile")),
         Channel("validation", required=False, content_types=("text/csv",), input_modes=("File", "FastFile")),
     ),
-    inference_content_types=("text/csv", "application/json", "application/jsonlines"),
-    distributed=True,
+    requests=("text/csv", "application/json", "application/jsonlines"),
 )

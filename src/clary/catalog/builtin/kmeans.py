@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from clary.catalog.algorithms import Algorithm, Channel, Metric
+from clary.catalog.algorithms import Metric
+from clary.catalog.first_party import channels, first_party
 from clary.catalog.hyperparameters import Boolean, Categorical, Continuous, Integer, Interval, JsonList, Schema, Tunable
 
 _POSITIVE = Interval(1)
@@ -41,28 +42,13 @@ HYPERPARAMETERS = Schema(
     words="json-schema",
 )
 
-_TYPES = ("application/x-recordio-protobuf", "text/csv")
-
-ALGORITHM = Algorithm(
-    name="kmeans",
-    repositories={"kmeans": {"1": (1,), "latest": (1,)}},
-    runtime="numba",
-    train="clary.algorithms.hosted.kmeans:train",
-    serve="clary.algorithms.hosted.kmeans:load",
-    hyperparameters=HYPERPARAMETERS,
-    metrics=(
+ALGORITHM = first_party(
+    "kmeans",
+    HYPERPARAMETERS,
+    (
         Metric("train:msd", r"#quality_metric: host=\S+, train msd <loss>=(\S+)", "Minimize"),
         Metric("test:msd", r"#quality_metric: host=\S+, test msd <loss>=(\S+)", "Minimize"),
         Metric("test:ssd", r"#quality_metric: host=\S+, test ssd <loss>=(\S+)", "Minimize"),
-        Metric("train:progress", r"#progress_metric: host=\S+, completed (\S+) %", "Maximize"),
-        Metric("train:throughput", r"#throughput_metric: host=\S+, train throughput=(\S+) records/second", "Maximize"),
     ),
-    channels=(Channel("train", required=True, content_types=_TYPES), Channel("test", required=False, content_types=_TYPES)),
-    inference_content_types=(
-        "text/csv",
-        "application/json",
-        "application/jsonlines",
-        "application/x-recordio-protobuf",
-    ),
-    distributed=True,
+    channels("test"),
 )

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from clary.catalog.algorithms import Algorithm, Channel, Metric
+from clary.catalog.algorithms import Metric
+from clary.catalog.first_party import channels, first_party
 from clary.catalog.hyperparameters import AUTO, Categorical, Integer, Interval, InvalidHyperparameter, Schema, Tunable
 
 _POSITIVE = Interval(1)
@@ -75,25 +76,13 @@ HYPERPARAMETERS = Schema(
     words="json-schema",
 )
 
-_TYPES = ("application/x-recordio-protobuf", "text/csv")
-
-ALGORITHM = Algorithm(
-    name="knn",
-    repositories={"knn": {"1": (1,), "latest": (1,)}},
-    runtime="faiss",
-    train="clary.algorithms.hosted.knn:train",
-    serve="clary.algorithms.hosted.knn:load",
-    hyperparameters=HYPERPARAMETERS,
-    metrics=(
+ALGORITHM = first_party(
+    "knn",
+    HYPERPARAMETERS,
+    (
         Metric("test:accuracy", r"#quality_metric: host=\S+, test accuracy <score>=(\S+)", "Maximize"),
         Metric("test:mse", r"#quality_metric: host=\S+, test mse <loss>=(\S+)", "Minimize"),
-        Metric("train:progress", r"#progress_metric: host=\S+, completed (\S+) %", "Maximize"),
-        Metric("train:throughput", r"#throughput_metric: host=\S+, train throughput=(\S+) records/second", "Maximize"),
     ),
-    channels=(
-        Channel("train", required=True, content_types=_TYPES, input_modes=("File", "FastFile", "Pipe")),
-        Channel("test", required=False, content_types=_TYPES, input_modes=("File", "FastFile", "Pipe")),
-    ),
-    inference_content_types=("text/csv", "application/json", "application/jsonlines", "application/x-recordio-protobuf"),
-    distributed=True,
+    channels("test"),
+    runtime="faiss",
 )

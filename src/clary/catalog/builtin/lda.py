@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from clary.catalog.algorithms import Algorithm, Channel, Metric
+from clary.catalog.algorithms import Metric
+from clary.catalog.first_party import channels, first_party
 from clary.catalog.hyperparameters import Boolean, Continuous, Integer, Interval, Schema, Tunable
 
 _POSITIVE = Interval(1)
@@ -34,25 +35,10 @@ HYPERPARAMETERS = Schema(
     words="json-schema",
 )
 
-_TYPES = ("application/x-recordio-protobuf", "text/csv")
-
-ALGORITHM = Algorithm(
-    name="lda",
-    repositories={"lda": {"1": (1,), "latest": (1,)}},
-    runtime="numba",
-    train="clary.algorithms.hosted.lda:train",
-    serve="clary.algorithms.hosted.lda:load",
-    hyperparameters=HYPERPARAMETERS,
-    metrics=(
-        Metric("test:pwll", r"#quality_metric: host=\S+, test pwll <score>=(\S+)", "Maximize"),
-        Metric("train:progress", r"#progress_metric: host=\S+, completed (\S+) %", "Maximize"),
-        Metric("train:throughput", r"#throughput_metric: host=\S+, train throughput=(\S+) records/second", "Maximize"),
-    ),
-    channels=(Channel("train", required=True, content_types=_TYPES), Channel("test", required=False, content_types=_TYPES)),
-    inference_content_types=(
-        "text/csv",
-        "application/json",
-        "application/jsonlines",
-        "application/x-recordio-protobuf",
-    ),
+ALGORITHM = first_party(
+    "lda",
+    HYPERPARAMETERS,
+    (Metric("test:pwll", r"#quality_metric: host=\S+, test pwll <score>=(\S+)", "Maximize"),),
+    channels("test"),
+    distributed=False,
 )

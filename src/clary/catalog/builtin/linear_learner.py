@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from clary.catalog.algorithms import Algorithm, Channel, Metric
+from clary.catalog.algorithms import Metric
+from clary.catalog.first_party import channels, first_party
 from clary.catalog.hyperparameters import (
     Boolean,
     Categorical,
@@ -201,10 +202,7 @@ _PARAMETRIC = {
 
 
 def _metrics() -> tuple[Metric, ...]:
-    found = [
-        Metric("train:progress", r"#progress_metric: host=\S+, completed (\S+) %", "Maximize"),
-        Metric("train:throughput", r"#throughput_metric: host=\S+, train throughput=(\S+) records/second", "Maximize"),
-    ]
+    found = []
     for channel in ("train", "validation", "test"):
         line = rf"#quality_metric: host=\S+, {channel}"
         each = rf"#quality_metric: host=\S+, epoch=\S+, {channel} \S+_objective <loss>=(\S+)"
@@ -222,21 +220,4 @@ def _metrics() -> tuple[Metric, ...]:
     return tuple(found)
 
 
-_TRAINING_TYPES = ("application/x-recordio-protobuf", "recordio-protobuf", "text/csv", "csv")
-
-ALGORITHM = Algorithm(
-    name="linear-learner",
-    repositories={"linear-learner": {"latest": (1,), "1": (1,)}},
-    runtime="numba",
-    train="clary.algorithms.hosted.linear_learner:train",
-    serve="clary.algorithms.hosted.linear_learner:load",
-    hyperparameters=HYPERPARAMETERS,
-    metrics=_metrics(),
-    channels=(
-        Channel("train", required=True, content_types=_TRAINING_TYPES),
-        Channel("validation", required=False, content_types=_TRAINING_TYPES),
-        Channel("test", required=False, content_types=_TRAINING_TYPES),
-    ),
-    inference_content_types=("text/csv", "application/json", "application/jsonlines", "application/x-recordio-protobuf"),
-    distributed=True,
-)
+ALGORITHM = first_party("linear-learner", HYPERPARAMETERS, _metrics(), channels("validation", "test"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from clary.catalog.algorithms import Algorithm, Channel, Metric
+from clary.catalog.first_party import channels, first_party
 from clary.catalog.hyperparameters import Boolean, Categorical, Integer, Interval, InvalidHyperparameter, Schema
 
 _POSITIVE = Interval(1)
@@ -42,25 +42,4 @@ HYPERPARAMETERS = Schema(
     words="json-schema",
 )
 
-_TYPES = ("application/x-recordio-protobuf", "text/csv")
-
-ALGORITHM = Algorithm(
-    name="pca",
-    repositories={"pca": {"1": (1,), "latest": (1,)}},
-    runtime="numba",
-    train="clary.algorithms.hosted.pca:train",
-    serve="clary.algorithms.hosted.pca:load",
-    hyperparameters=HYPERPARAMETERS,
-    metrics=(
-        Metric("train:progress", r"#progress_metric: host=\S+, completed (\S+) %", "Maximize"),
-        Metric("train:throughput", r"#throughput_metric: host=\S+, train throughput=(\S+) records/second", "Maximize"),
-    ),
-    channels=(Channel("train", required=True, content_types=_TYPES), Channel("test", required=False, content_types=_TYPES)),
-    inference_content_types=(
-        "text/csv",
-        "application/json",
-        "application/jsonlines",
-        "application/x-recordio-protobuf",
-    ),
-    distributed=True,
-)
+ALGORITHM = first_party("pca", HYPERPARAMETERS, (), channels("test"))

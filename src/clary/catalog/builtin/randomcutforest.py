@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from clary.catalog.algorithms import Algorithm, Channel, Metric
+from clary.catalog.algorithms import Metric
+from clary.catalog.first_party import channels, first_party
 from clary.catalog.hyperparameters import Integer, Interval, JsonList, Schema, Tunable
 
 EVAL_METRICS = ("accuracy", "precision_recall_fscore")
@@ -33,26 +34,9 @@ HYPERPARAMETERS = Schema(
     words="json-schema",
 )
 
-_TYPES = ("application/x-recordio-protobuf", "text/csv")
-
-ALGORITHM = Algorithm(
-    name="randomcutforest",
-    repositories={"randomcutforest": {"1": (1,), "latest": (1,)}},
-    runtime="numba",
-    train="clary.algorithms.hosted.randomcutforest:train",
-    serve="clary.algorithms.hosted.randomcutforest:load",
-    hyperparameters=HYPERPARAMETERS,
-    metrics=(
-        *(Metric(f"test:{name}", rf"#quality_metric: host=\S+, test {name} <score>=(\S+)", "Maximize") for name in SCORES),
-        Metric("train:progress", r"#progress_metric: host=\S+, completed (\S+) %", "Maximize"),
-        Metric("train:throughput", r"#throughput_metric: host=\S+, train throughput=(\S+) records/second", "Maximize"),
-    ),
-    channels=(Channel("train", required=True, content_types=_TYPES), Channel("test", required=False, content_types=_TYPES)),
-    inference_content_types=(
-        "text/csv",
-        "application/json",
-        "application/jsonlines",
-        "application/x-recordio-protobuf",
-    ),
-    distributed=True,
+ALGORITHM = first_party(
+    "randomcutforest",
+    HYPERPARAMETERS,
+    tuple(Metric(f"test:{name}", rf"#quality_metric: host=\S+, test {name} <score>=(\S+)", "Maximize") for name in SCORES),
+    channels("test"),
 )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from numbers import Integral
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -18,6 +17,7 @@ from clary.algorithms.cluster.lloyd import Solution, best_of, lloyd
 from clary.algorithms.cluster.seeding import Method, first_centers
 from clary.algorithms.cluster.streaming import Shrinking, Stream, shrink
 from clary.algorithms.estimator import Estimator
+from clary.algorithms.parameters import require_one_of, require_whole
 
 EXTRA_CENTER_FACTOR = 10
 """What `auto` means."""
@@ -256,21 +256,21 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Es
 
     def _check_parameters(self) -> None:
         for name in ("k", "n_init", "max_iter", "epochs", "mini_batch_size", "local_lloyd_max_iter"):
-            _require_whole(name, getattr(self, name), 1)
+            require_whole(name, getattr(self, name), 1)
         for name in ("extra_center_factor", "local_lloyd_num_trials"):
             if getattr(self, name) != "auto":
-                _require_whole(name, getattr(self, name), 1)
-        _require_whole("half_life_time_size", self.half_life_time_size, 0)
+                require_whole(name, getattr(self, name), 1)
+        require_whole("half_life_time_size", self.half_life_time_size, 0)
         for name in ("tol", "local_lloyd_tol"):
             value = getattr(self, name)
             if not isinstance(value, int | float) or not 0 <= value <= 1:
                 raise ValueError(f"{name}={value!r} must be a number from 0 to 1")
-        _require_one_of("algorithm", self.algorithm, ("lloyd", "streaming"))
-        _require_one_of("local_lloyd_init_method", self.local_lloyd_init_method, _METHODS)
+        require_one_of("algorithm", self.algorithm, ("lloyd", "streaming"))
+        require_one_of("local_lloyd_init_method", self.local_lloyd_init_method, _METHODS)
         if isinstance(self.init_method, str) or self.algorithm == "streaming":
-            _require_one_of("init_method", self.init_method, _METHODS)
+            require_one_of("init_method", self.init_method, _METHODS)
         if self.n_jobs is not None and self.n_jobs != -1:
-            _require_whole("n_jobs", self.n_jobs, 1)
+            require_whole("n_jobs", self.n_jobs, 1)
 
     def _state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         document, arrays = super()._state()
@@ -286,13 +286,3 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Es
         super()._restore(document, arrays)
         if seen is not None:
             self.stream_ = Stream(**parts, seen=seen)
-
-
-def _require_whole(name: str, value: Any, least: int) -> None:
-    if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
-        raise ValueError(f"{name}={value!r} must be a whole number of at least {least}")
-
-
-def _require_one_of(name: str, value: Any, allowed: tuple[str, ...]) -> None:
-    if not isinstance(value, str) or value not in allowed:
-        raise ValueError(f"{name}={value!r} must be one of {', '.join(map(repr, allowed))}")

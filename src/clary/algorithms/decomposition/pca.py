@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from numbers import Integral
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -15,6 +14,7 @@ from clary.algorithms.decomposition.scatter import Scatter
 from clary.algorithms.decomposition.sketch import Sketch
 from clary.algorithms.decomposition.spectrum import Spectrum
 from clary.algorithms.estimator import Estimator
+from clary.algorithms.parameters import require_whole
 
 FEWEST_EXTRA_COMPONENTS = 10
 _MODES = ("regular", "randomized")
@@ -175,8 +175,8 @@ class PCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):
 
     def _check_parameters(self) -> None:
         if self.num_components is not None:
-            _require_whole("num_components", self.num_components, 1)
-        _require_whole("extra_components", self.extra_components, -1)
+            require_whole("num_components", self.num_components, 1)
+        require_whole("extra_components", self.extra_components, -1)
         if self.algorithm_mode not in _MODES:
             raise ValueError(f"algorithm_mode={self.algorithm_mode!r} must be one of {', '.join(map(repr, _MODES))}")
         if self.passes not in (1, 2):
@@ -200,8 +200,3 @@ def sketch_width(num_components: int, extra_components: int) -> int:
     """Test vectors of a randomized analysis."""
     extra = max(FEWEST_EXTRA_COMPONENTS, num_components) if extra_components == -1 else extra_components
     return num_components + extra
-
-
-def _require_whole(name: str, value: Any, least: int) -> None:
-    if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
-        raise ValueError(f"{name}={value!r} must be a whole number of at least {least}")

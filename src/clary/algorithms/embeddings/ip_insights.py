@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from numbers import Integral, Real
 from typing import Any, Self
 
 import numpy as np
@@ -16,6 +15,7 @@ from clary.algorithms.embeddings.events import Events, buckets
 from clary.algorithms.embeddings.network import Network, Progress, Weights
 from clary.algorithms.embeddings.training import Settings, Training, discriminator_auc
 from clary.algorithms.estimator import Estimator
+from clary.algorithms.parameters import require_number, require_whole
 
 Report = Callable[[int, Progress], None]
 """Called after each epoch with its number, from 1, and what it has seen."""
@@ -196,11 +196,11 @@ class IPInsights(OutlierMixin, Estimator):
 
     def _check_parameters(self) -> None:
         for name in ("num_entity_vectors", "vector_dim", "epochs", "batch_size"):
-            _require(name, getattr(self, name), Integral, 1)
+            require_whole(name, getattr(self, name), 1)
         for name in ("num_ip_encoder_layers", "random_negative_sampling_rate", "shuffled_negative_sampling_rate"):
-            _require(name, getattr(self, name), Integral, 0)
+            require_whole(name, getattr(self, name), 0)
         for name in ("learning_rate", "weight_decay"):
-            _require(name, getattr(self, name), Real, 0)
+            require_number(name, getattr(self, name), 0)
         if self.random_negative_sampling_rate + self.shuffled_negative_sampling_rate == 0:
             raise ValueError("random_negative_sampling_rate and shuffled_negative_sampling_rate are both 0: set one above 0")
 
@@ -215,8 +215,3 @@ class IPInsights(OutlierMixin, Estimator):
         weights = Weights(**{name: arrays.pop(name) for name in Weights.__slots__})
         super()._restore(document, arrays)
         self.network_ = Network.of(weights, np.random.default_rng(self.seed))
-
-
-def _require(name: str, value: Any, kind: type, least: int) -> None:
-    if not isinstance(value, kind) or isinstance(value, bool) or value < least:  # type: ignore[operator]
-        raise ValueError(f"{name}={value!r} must be {'a whole number' if kind is Integral else 'a number'} of at least {least}")

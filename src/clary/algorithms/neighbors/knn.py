@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from numbers import Integral
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -17,6 +16,7 @@ from clary.algorithms.estimator import Estimator
 from clary.algorithms.neighbors import reduction, search, votes
 from clary.algorithms.neighbors.reservoir import Reservoir
 from clary.algorithms.neighbors.space import Space, multiple_of
+from clary.algorithms.parameters import require_one_of, require_whole
 
 METRICS = ("L2", "INNER_PRODUCT", "COSINE")
 PREDICTOR_TYPES = ("classifier", "regressor")
@@ -210,17 +210,17 @@ class KNN(Estimator):
 
     def _check_parameters(self) -> None:
         for name in ("k", "nprobe", "pq_m"):
-            _require_positive(name, getattr(self, name))
+            require_whole(name, getattr(self, name))
         for name in ("sample_size", "dimension_reduction_target"):
             if getattr(self, name) is not None:
-                _require_positive(name, getattr(self, name))
+                require_whole(name, getattr(self, name))
         if self.ivf_nlists != "auto":
-            _require_positive("ivf_nlists", self.ivf_nlists)
-        _require_one_of("predictor_type", self.predictor_type, PREDICTOR_TYPES)
-        _require_one_of("index_type", self.index_type, search.INDEX_TYPES)
-        _require_one_of("index_metric", self.index_metric, METRICS)
+            require_whole("ivf_nlists", self.ivf_nlists)
+        require_one_of("predictor_type", self.predictor_type, PREDICTOR_TYPES)
+        require_one_of("index_type", self.index_type, search.INDEX_TYPES)
+        require_one_of("index_metric", self.index_metric, METRICS)
         if self.dimension_reduction_type is not None:
-            _require_one_of("dimension_reduction_type", self.dimension_reduction_type, reduction.KINDS)
+            require_one_of("dimension_reduction_type", self.dimension_reduction_type, reduction.KINDS)
         if (self.dimension_reduction_type is None) != (self.dimension_reduction_target is None):
             raise ValueError("dimension_reduction_type and dimension_reduction_target go together: set both or none")
         if self.index_type == "IVFPQ" and self.index_metric != "L2":
@@ -285,13 +285,3 @@ class KNN(Estimator):
         index = arrays.pop("index_")
         super()._restore(document, arrays)
         self._adopt(search.from_bytes(index))
-
-
-def _require_positive(name: str, value: Any) -> None:
-    if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
-        raise ValueError(f"{name}={value!r} must be a whole number of at least 1")
-
-
-def _require_one_of(name: str, value: Any, allowed: tuple[str, ...]) -> None:
-    if value not in allowed:
-        raise ValueError(f"{name}={value!r} must be one of {', '.join(map(repr, allowed))}")

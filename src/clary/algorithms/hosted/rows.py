@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
 import numpy as np
@@ -14,12 +15,12 @@ from scipy.sparse import csr_matrix, issparse
 
 from clary.algorithms.hosted.errors import CustomerError
 from clary.algorithms.hosted.job import TrainingJob
-from clary.algorithms.hosted.spool import Spool
 from clary.catalog.algorithms import Algorithm
 from clary.formats import tables
 from clary.formats.batch import Batch
 from clary.formats.channel import Channel, Reader, join, widen
 from clary.formats.errors import FormatError
+from clary.formats.spool import Spool
 
 Labels = Literal["required", "optional", "ignored"]
 
@@ -46,13 +47,15 @@ class Wanted:
 class Rows:
     """Rows of a channel. Each iteration reads them once more; in Pipe mode each is the next epoch's pipe.
 
-    With a spool, what the first whole iteration decoded is kept on disk for those that follow.
+    With a `keep` directory, what the first whole iteration decoded waits there, in an unnamed file, for those that follow;
+    labels wait in memory.
     """
 
-    def __init__(self, name: str, channel: Channel, spool: Spool | None = None):
+    def __init__(self, name: str, channel: Channel, keep: Path | None = None):
         self.name = name
         self._channel = channel
-        self._spool = spool
+        self._keep = keep
+        self._kept: list[Batch] | None = None
 
     def batches(self, size: int | None = None) -> Iterator[Batch]:
         """Batches of `size` rows, the last one shorter; as they were read when None. Raises `CustomerError`."""
@@ -64,9 +67,16 @@ class Rows:
         return join(list(self.batches()), f"Channel {self.name}")
 
     def _read(self) -> Iterator[Batch]:
-        if self._spool is None:
-            return self._decoded()
-        return self._spool.batches() if self._spool.complete else self._spool.keep(self._decoded())
+        if self._kept is not None:
+            return (Batch(stored.features, stored.labels) for stored in self._kept)
+        return self._decoded() if self._keep is None else self._keeping(self._keep)
+
+    def _keeping(self, directory: Path) -> Iterator[Batch]:
+        spool, kept = Spool(directory, in_memory=0), []
+        for batch in self._decoded():
+            kept.append(spool.keep(batch))
+            yield batch
+        self._kept = kept
 
     def _decoded(self) -> Iterator[Batch]:
         empty = True
@@ -100,7 +110,7 @@ def read(
     wanted = Wanted(columns, labels, classes, sparse)
     channel = job.channel(name, _checked(_reader(job, name, algorithm), wanted))
     again = epochs > 1 and job.content_type(name)[0] in CSV and job.input_mode(name) != "Pipe"
-    return Rows(name, channel, Spool(job.opt_ml) if again else None)
+    return Rows(name, channel, keep=job.opt_ml if again else None)
 
 
 def _reader(job: TrainingJob, name: str, algorithm: Algorithm) -> Reader:

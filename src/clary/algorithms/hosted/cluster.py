@@ -53,7 +53,7 @@ class Cluster:
         """Connect this host with the others, which have `patience` seconds to come. Raises `PeerLost` when they do not."""
         if len(job.hosts) == 1:
             return cls(0, job.hosts, {})
-        rank = job.hosts.index(job.current_host)
+        rank = job.rank
         host, _, port = os.environ[ADDRESS].rpartition(":")
         place = rendezvous.Place((host, int(port)), bytes.fromhex(os.environ[SECRET]), tuple(job.hosts), patience)
         links = rendezvous.wait_for_peers(place) if rank == 0 else {0: rendezvous.find_leader(place, rank)}

@@ -23,7 +23,7 @@ IMAGE_TAG = "CLARY_IMAGE_TAG"
 class TrainingJob:
     """What `/opt/ml/input/config` says. `channels` is `inputdataconfig.json`: channel -> its settings.
 
-    `hosts` are the names of all hosts, `current_host` this one's; the first of them in alphabetical order leads.
+    `hosts` are the names of all hosts, `current_host` this one's; the first of them leads.
     """
 
     opt_ml: Path
@@ -49,12 +49,12 @@ class TrainingJob:
 
     @property
     def is_leader(self) -> bool:
-        return self.current_host == min(self.hosts, key=_host_order)
+        return self.rank == 0
 
     @property
     def rank(self) -> int:
         """Place of this host among all, from 0; the leader's is 0."""
-        return sorted(self.hosts, key=_host_order).index(self.current_host)
+        return self.hosts.index(self.current_host)
 
     @property
     def lines(self) -> MetricLines:
@@ -156,12 +156,6 @@ class TrainingJob:
             share = f"ShardedByS3Key leaves no object for {self.current_host}"
             return f"{share}; store the rows in at least {len(self.hosts)} objects, or use FullyReplicated"
         return "it holds no file whose name begins with neither '.' nor '_'"
-
-
-def _host_order(host: str) -> tuple[int, str]:
-    """algo-2 before algo-10."""
-    number = host.rpartition("-")[2]
-    return (int(number) if number.isdigit() else 0, host)
 
 
 def _unquoted(text: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import importlib
 import resource
 import statistics
 import time
@@ -16,6 +17,14 @@ from rich.table import Table
 
 Work = Callable[[], Any]
 """What is timed; gives what `quality` judges."""
+
+
+def pytorch() -> Any:
+    """The module `torch`, a peer that the `bench` extra leaves out: on Linux its usual wheel is the CUDA build, gigabytes."""
+    try:
+        return importlib.import_module("torch")
+    except ImportError:
+        raise SystemExit("PyTorch, a peer of this benchmark, is not installed: pip install torch==2.13.0") from None
 
 
 @dataclass

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from benchmarks.compare import compare
+from benchmarks.compare import compare, pytorch
 from scipy.sparse import csr_matrix
 from threadpoolctl import threadpool_limits
 
@@ -103,7 +103,7 @@ def _gibbs(data: Ratings, repeats: int) -> None:
 
 def _torch(data: Ratings) -> Callable[[], np.ndarray]:
     """The same machine with embeddings, autograd and torch.optim.Adam, at its best decay."""
-    import torch
+    torch = pytorch()
 
     torch.set_num_threads(1)
     users, items = data.pairs.max(axis=0) + 1

@@ -16,8 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
-from benchmarks.compare import compare
+from benchmarks.compare import compare, pytorch
 from threadpoolctl import threadpool_limits
 
 from clary.algorithms.embeddings import network as networks
@@ -25,6 +24,7 @@ from clary.algorithms.embeddings.events import Events
 from clary.algorithms.embeddings.network import Network
 from clary.algorithms.embeddings.training import Settings, Training, discriminator_auc
 
+torch = pytorch()
 USERS, NETWORKS, WIDTH, LAYERS, SEEDS = 20_000, 400, 32, 1, 5
 SETTINGS = Settings(epochs=5, batch_size=5000, rate=0.03, decay=0.0, random=1, shuffled=5)
 

@@ -12,9 +12,7 @@ import contextlib
 import io
 import json
 import os
-import signal
 import statistics
-import subprocess
 import sys
 import tarfile
 import tempfile
@@ -28,6 +26,7 @@ import boto3
 import faiss
 import numpy as np
 from benchmarks.compare import compare
+from benchmarks.servers import cpu_seconds, running, until
 from botocore.config import Config
 from threadpoolctl import threadpool_limits
 
@@ -172,12 +171,12 @@ def _invoke_and_compare(
     tuned: list[tuple[float, float]] = []
     index = model.index_
     for _ in range(repeats):
-        cpu, start = _cpu_seconds(processes), time.perf_counter()
+        cpu, start = cpu_seconds(processes), time.perf_counter()
         answers = [
             runtime.invoke_endpoint(EndpointName="knn", Body=body, ContentType=content_type, Accept="application/json")
             for body in bodies
         ]
-        ours.append((time.perf_counter() - start, _cpu_seconds(processes) - cpu))
+        ours.append((time.perf_counter() - start, cpu_seconds(processes) - cpu))
         found = [row["predicted_label"] for answer in answers for row in json.loads(answer["Body"].read())["predictions"]]
         assert found == expected.tolist(), "the endpoint answers something else"
         for timed, search in ((peer, lambda rows: index.search(rows, K)), (tuned, lambda rows: _by_product(index, rows))):
@@ -198,11 +197,8 @@ def _invoke_and_compare(
 def _server(folder: Path) -> Iterator[tuple[Callable[[str], Any], Callable[[], list[int]]]]:
     data = folder / "data"
     command = [sys.executable, "-m", "clary.gateway.server", "--data", str(data), "--port", "0", "--auth", "open"]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    with (folder / "server.log").open("wb") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log, env=environment, start_new_session=True)
-    try:
-        facts = _until(lambda: json.loads((data / "server.json").read_text()))
+    with running(command, folder / "server.log", environment={"OMP_NUM_THREADS": "1"}) as process:
+        facts = until(lambda: json.loads((data / "server.json").read_text()))
 
         def client(service: str) -> Any:
             return boto3.Session("test", "test", region_name="us-east-1").client(
@@ -210,12 +206,6 @@ def _server(folder: Path) -> Iterator[tuple[Callable[[str], Any], Callable[[], l
             )
 
         yield client, lambda: [process.pid, *_workers(data)]
-    except BaseException:
-        print((folder / "server.log").read_text(), file=sys.stderr)
-        raise
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(30)
 
 
 def _deploy(client: Callable[[str], Any], model: KNN, folder: Path) -> None:
@@ -233,7 +223,7 @@ def _deploy(client: Callable[[str], Any], model: KNN, folder: Path) -> None:
     variant = {"VariantName": "v", "ModelName": "knn", "InitialInstanceCount": 1, "InstanceType": "ml.m5.large"}
     sagemaker.create_endpoint_config(EndpointConfigName="knn", ProductionVariants=[variant])
     sagemaker.create_endpoint(EndpointName="knn", EndpointConfigName="knn")
-    _until(lambda: sagemaker.describe_endpoint(EndpointName="knn")["EndpointStatus"] == "InService")
+    until(lambda: sagemaker.describe_endpoint(EndpointName="knn")["EndpointStatus"] == "InService")
 
 
 def _workers(data: Path) -> list[int]:
@@ -244,22 +234,6 @@ def _workers(data: Path) -> list[int]:
             if os.readlink(entry).startswith(str(data / "endpoints")):
                 found.append(int(entry.parts[2]))
     return found
-
-
-def _cpu_seconds(processes: list[int]) -> float:
-    ticks = [Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13] for pid in processes]
-    return sum(int(user) + int(system) for user, system in ticks) / os.sysconf("SC_CLK_TCK")
-
-
-def _until(look: Callable[[], Any], seconds: float = 120) -> Any:
-    deadline = time.monotonic() + seconds
-    while True:
-        with contextlib.suppress(OSError, ValueError):
-            if answer := look():
-                return answer
-        if time.monotonic() > deadline:
-            raise TimeoutError("the endpoint is not ready")
-        time.sleep(0.05)
 
 
 def _options() -> argparse.Namespace:

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from benchmarks.compare import compare
+from benchmarks.compare import compare, pytorch
 from scipy.sparse import csr_matrix
 from sklearn import linear_model
 from threadpoolctl import threadpool_limits
@@ -159,7 +159,7 @@ def _sparse(rows: int, repeats: int) -> None:
 
 
 def _torch_adam(data: Rows) -> Any:
-    import torch
+    torch = pytorch()
 
     torch.set_num_threads(1)
     torch.manual_seed(0)

@@ -12,13 +12,13 @@ from collections.abc import Callable
 
 import numpy as np
 import sklearn.decomposition
-import torch
-from benchmarks.compare import compare
+from benchmarks.compare import compare, pytorch
 from threadpoolctl import threadpool_limits
 
 from clary.algorithms.decomposition.scatter import Scatter
 from clary.algorithms.decomposition.sketch import Sketch
 
+torch = pytorch()
 COMPONENTS, RANK, BATCH = 16, 32, 5000
 Quality = Callable[[np.ndarray], dict[str, float]]
 

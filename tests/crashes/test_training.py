@@ -24,6 +24,8 @@ ROUNDS = int(os.environ.get("CRASH_ROUNDS", "1"))
 pytestmark = pytest.mark.parametrize("repetition", range(ROUNDS))
 
 BUCKET, TREES = "crash-tests", 100
+LONG = 1500
+"""Trees of a job that must still train when what was waited for has been seen, however busy the machine is."""
 GROUP = "/aws/sagemaker/TrainingJobs"
 RANK = {"InProgress": 0, "Stopping": 1, "Completed": 2, "Failed": 2, "Stopped": 2}
 PATIENCE = 180
@@ -214,7 +216,7 @@ def test_the_server_is_killed_as_soon_as_the_exit_record_is_there(crash: Crash) 
 
 def test_a_job_ends_while_the_server_is_away(crash: Crash) -> None:
     """Between exit record and commit, for certain: the program dies when there is no server to see it."""
-    crash.create()
+    crash.create(trees=100_000)
     crash.wait_for_line("[5]")
     crash.server.kill()
     os.kill(crash.program(), signal.SIGKILL)
@@ -265,7 +267,7 @@ def test_a_killed_training_process_fails_the_job_and_is_named(crash: Crash) -> N
 
 
 def test_a_killed_supervisor_costs_an_attempt(crash: Crash) -> None:
-    crash.create()
+    crash.create(trees=LONG)
     crash.wait_for_line("[5]")
     program = crash.program()
     os.kill(crash.supervisor(), signal.SIGKILL)
@@ -274,7 +276,7 @@ def test_a_killed_supervisor_costs_an_attempt(crash: Crash) -> None:
     assert is_gone(program)
     first, second = crash.rounds()
     assert first == list(range(len(first)))
-    assert second == list(range(TREES))
+    assert second == list(range(LONG))
     statuses = [transition["Status"] for transition in job["SecondaryStatusTransitions"]]
     assert statuses[-5:] == ["Restarting", "Downloading", "Training", "Uploading", "Completed"]
 
@@ -291,7 +293,7 @@ def test_a_supervisor_killed_twice_fails_the_job(crash: Crash) -> None:
 
 
 def test_a_supervisor_lost_while_the_server_is_away_is_noticed(crash: Crash) -> None:
-    crash.create()
+    crash.create(trees=LONG)
     crash.wait_for_line("[5]")
     crash.server.kill()
     os.kill(crash.supervisor(), signal.SIGKILL)
@@ -338,7 +340,7 @@ def test_a_killed_process_of_one_host_fails_the_job_and_ends_the_other(crash: Cr
 
 @pytest.mark.parametrize("host", ["algo-1", "algo-2"])
 def test_a_killed_supervisor_of_one_host_costs_all_an_attempt(crash: Crash, host: str) -> None:
-    crash.create(hosts=2)
+    crash.create(trees=LONG, hosts=2)
     crash.wait_for_line("[5]")
     programs = crash.program("algo-1"), crash.program("algo-2")
     os.kill(crash.supervisor(host), signal.SIGKILL)
@@ -347,12 +349,12 @@ def test_a_killed_supervisor_of_one_host_costs_all_an_attempt(crash: Crash, host
     assert all(is_gone(program) for program in programs)
     first, second = crash.rounds()
     assert first == list(range(len(first)))
-    assert second == list(range(TREES))
+    assert second == list(range(LONG))
     assert len(crash.attempts("algo-2")) == 2
 
 
 def test_a_host_lost_while_the_server_is_away_is_noticed(crash: Crash) -> None:
-    crash.create(hosts=2)
+    crash.create(trees=LONG, hosts=2)
     crash.wait_for_line("[5]")
     crash.server.kill()
     os.kill(crash.supervisor("algo-2"), signal.SIGKILL)

@@ -119,6 +119,8 @@ def wait_until_refused(port):
             socket.create_connection(("127.0.0.1", port)).close()
         except ConnectionRefusedError:
             return
+        except ConnectionResetError:
+            continue  # it was in the listener's queue when the listener closed
 
 
 def test_tls_with_the_certificate_authority_of_the_data_directory(start_server):

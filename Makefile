@@ -2,6 +2,7 @@
 
 VENV := .venv
 BIN := $(VENV)/bin
+TORCH := torch==2.13.0
 JOURNEYS := .envs/sagemaker-v2 .envs/sagemaker-v3 .envs/awscli
 
 .PHONY: setup demo test test-all check format bench docs constraints clean
@@ -26,7 +27,7 @@ format: setup  ## apply the formatting
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-bench: $(VENV)/.ready-bench  ## ours against the peers, ratios printed; PyTorch is a peer where it is installed
+bench: $(VENV)/.ready-bench  ## ours against the peers, ratios printed
 	$(BIN)/python -m benchmarks
 
 docs: setup  ## the pages that are generated from the code
@@ -34,13 +35,16 @@ docs: setup  ## the pages that are generated from the code
 	$(BIN)/python tools/parameters.py
 
 constraints: setup  ## renew the tested versions
-	$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --no-annotate --no-header --upgrade -o constraints.txt
+	$(BIN)/uv pip compile pyproject.toml --extra plots --extra test --extra bench --universal --python-version 3.11 --no-annotate --no-header --upgrade -o constraints.txt
 
 clean:
 	rm -rf $(VENV) .envs .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
+# pip installs PyTorch, which uv would take with CUDA (gigabytes) wherever an index offers it; `make setup TORCH=` goes without
 $(VENV)/.ready: pyproject.toml constraints.txt tools/environment
 	tools/environment $(VENV) --constraint constraints.txt --editable '.[test]'
+	[ -z "$(TORCH)" ] || $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt $(TORCH) || \
+		echo "setup: $(TORCH) cannot be installed; what needs it, tests and benchmarks, is skipped" >&2
 	$(BIN)/python -c 'from clary.algorithms import *; import clary.algorithms.trees.forest'  # compiles the kernels; numba keeps them
 	touch $@
 

@@ -20,7 +20,8 @@ Work = Callable[[], Any]
 
 
 def pytorch() -> Any:
-    """The module `torch`, a peer that the `bench` extra leaves out: on Linux its usual wheel is the CUDA build, gigabytes."""
+    """The module `torch`, a peer that `make setup` installs and the `bench` extra leaves out: on Linux its usual wheel
+    is the CUDA build, gigabytes."""
     try:
         return importlib.import_module("torch")
     except ImportError:

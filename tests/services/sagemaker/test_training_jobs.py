@@ -275,7 +275,6 @@ def test_members_that_the_service_demands(sagemaker: Any, member: str) -> None:
         ({"InputDataConfig": [channel(), channel()]}, "more than once"),
         ({"InputDataConfig": [channel(name="..")]}, "'..'"),
         ({"OutputDataConfig": {"S3OutputPath": "https://b/out"}}, "OutputDataConfig.S3OutputPath"),
-        ({"HyperParameters": {"sagemaker_program": '"train.py"'}}, "script mode"),
         ({"AlgorithmSpecification": {"TrainingImage": "me/mine:1", "TrainingInputMode": "File"}}, "sagemaker-xgboost:1.7-1"),
         ({"AlgorithmSpecification": {"TrainingImage": "xgboost:99", "TrainingInputMode": "File"}}, "xgboost:1"),
         (

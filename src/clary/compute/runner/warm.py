@@ -42,6 +42,7 @@ class Runtime:
 
 _JOBS = ("clary.compute.supervisor.main", "clary.compute.supervisor.objects")
 _PROGRAMS = "clary.algorithms.hosted"
+_SCRIPTS = "clary.compute.toolkit.training"
 _FRAMES = ("pandas", "pyarrow")
 """scikit-learn imports these where they are installed, for data frames, which no request or channel holds: 130 MB."""
 RUNTIMES: dict[str, Runtime] = {
@@ -66,6 +67,11 @@ RUNTIMES: dict[str, Runtime] = {
         idle=("clary.algorithms.trees.forest",),
         hidden=("sklearn", "pandas"),  # for interfaces that no program of it here uses: 0.6 s and 65 MB
     ),
+    "scikit-learn": Runtime(
+        (*_JOBS, _SCRIPTS, "numpy", "joblib", "pandas", "sklearn.ensemble", "sklearn.model_selection"),
+        idle=("sklearn.linear_model", "sklearn.pipeline", "sklearn.compose", "sklearn.svm", "sklearn.datasets", "xgboost"),
+    ),
+    "torch": Runtime((*_JOBS, _SCRIPTS, "numpy", "torch"), idle=("pandas", "torch.utils.data")),
 }
 """None of the modules may start a thread when imported."""
 
@@ -135,4 +141,5 @@ def _become(request: dict[str, Any]) -> NoReturn:
 
 
 if __name__ == "__main__":
+    del sys.path[0]  # the server's working directory: what lies there is not for jobs to import
     main(sys.argv[1], int(sys.argv[2]))

@@ -24,6 +24,7 @@ from clary.compute.supervisor.layout import CHECKPOINTS, environment, lay_out
 from clary.compute.supervisor.objects import Objects, parse_uri
 from clary.compute.supervisor.peers import Peers
 from clary.compute.supervisor.record import ExitRecord, Outcome, cause_of, is_consequence
+from clary.compute.supervisor.script import Script
 from clary.compute.supervisor.spec import OptMl, Spec
 from clary.compute.supervisor.watch import Ending, Signals, watch
 
@@ -60,6 +61,8 @@ class Supervisor:
         self.objects = Objects(Path(self.spec.server_file), self.spec.region, self.spec.credentials, signals.stopping)
         self.peers = Peers(directory, self.spec, signals.stopping)
         self.checkpoints: Checkpoints | None = None
+        self.script = Script(self.spec, self.opt_ml) if self.spec.script else None
+        self.intermediate: Checkpoints | None = None
         self._failure = directory / "failure.json"
 
     def run(self) -> None:
@@ -100,9 +103,10 @@ class Supervisor:
         self.record.training_ended = time.time()
         self.record.exit_code = ending.code
         self._judge(ending, failures.kernel_kills() > kills)
-        if self.checkpoints:
-            with _naming("Checkpoint upload failed"):
-                self.checkpoints.finish()
+        for kept, step in ((self.checkpoints, "Checkpoint upload failed"), (self.intermediate, "Intermediate upload failed")):
+            if kept:
+                with _naming(step):
+                    kept.finish()
         if self.spec.is_first_host:
             with _naming("Artifact upload failed"):
                 self._upload()
@@ -114,10 +118,21 @@ class Supervisor:
             self.objects.check_bucket(parse_uri(self.spec.output["S3OutputPath"])[0])
         with _naming("Data download failed"):
             self._feed()
+        if self.script:
+            self._get_script_ready(self.script)
         if self.spec.checkpoints:
             with _naming("Checkpoint download failed"):
                 self.checkpoints = self._restored(self.spec.checkpoints)
             self.checkpoints.start()
+
+    def _get_script_ready(self, script: Script) -> None:
+        with _naming("Source download failed"):
+            script.fetch(self.objects)
+        if uri := script.intermediate_output:
+            directory, scratch = self.opt_ml.root / "output" / "intermediate", self.directory / "intermediate.part"
+            directory.mkdir(exist_ok=True)
+            self.intermediate = Checkpoints(self.objects, uri, directory, scratch, self.signals.failed)
+            self.intermediate.start()
 
     def _restored(self, config: dict[str, Any]) -> Checkpoints:
         directory = self.opt_ml.below(config.get("LocalPath", CHECKPOINTS))
@@ -127,11 +142,13 @@ class Supervisor:
         return checkpoints
 
     def _argument(self) -> dict[str, Any]:
+        of_script = self.script.environment(self.objects.address()) if self.script else {}
         return {
             "program": self.spec.program,
             "opt_ml": str(self.opt_ml.root),
-            "environment": environment(self.spec) | self.peers.meeting_place(),
+            "environment": of_script | environment(self.spec) | self.peers.meeting_place(),
             "failure": str(self._failure),
+            **(self.script.argument() if self.script else {}),
         }
 
     def _max_runtime(self) -> int:
@@ -164,6 +181,8 @@ class Supervisor:
         elif ending.code == 0:
             self.record.outcome = "Completed"
         else:
+            if self.script and failure is None:
+                failure = self.script.failure(ending.code, list(self.journal.last_lines), out_of_memory)
             self._fail(failures.reason(ending.code, failure, self._failure_file(), out_of_memory), failure)
 
     def _failure_file(self) -> str:

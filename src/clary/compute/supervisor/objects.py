@@ -153,11 +153,21 @@ class Objects:
             self._wait(delay)
             delay = min(2 * delay, _LONGEST_DELAY)
 
-    def _client(self) -> Any:
-        """A client for the address that the server has now."""
+    def address(self) -> str:
+        """The URL that the server has now. Waits for the server while it is away."""
+        while True:
+            with contextlib.suppress(FileNotFoundError):
+                return self._address_now()
+            self._wait(_LONGEST_DELAY)
+
+    def _address_now(self) -> str:
         server = json.loads(self._server_file.read_text())
         host = "127.0.0.1" if server["host"] in ("0.0.0.0", "::") else server["host"]
-        address = f"http://{f'[{host}]' if ':' in host else host}:{server['port']}"
+        return f"http://{f'[{host}]' if ':' in host else host}:{server['port']}"
+
+    def _client(self) -> Any:
+        """A client for the address that the server has now."""
+        address = self._address_now()
         if address != self._address:
             self._current, self._address = _client(address, self._region, self._credentials), address
         return self._current

@@ -12,6 +12,7 @@ from typing import Any
 from clary.compute.runner import job_directory
 from clary.compute.runner.start_method import die_with_parent, resolve
 from clary.compute.supervisor.failures import describe
+from clary.compute.toolkit.errors import CommandFailed
 
 CUSTOMER_ERROR_EXIT, ALGORITHM_ERROR_EXIT = 2, 1
 
@@ -19,17 +20,21 @@ CUSTOMER_ERROR_EXIT, ALGORITHM_ERROR_EXIT = 2, 1
 def run(argument: dict[str, Any]) -> None:
     """Run `argument["program"]` on `argument["opt_ml"]` once the supervisor says go (one byte on stdin).
 
+    `argument["prepare"]`, where there is one, is called before it: it may do what the program itself may not.
     Imports come before the go, so that they overlap with the download. When stdin ends without it, there is nothing to do.
     A failure's description goes to the file `argument["failure"]`, its exit status to the supervisor.
     """
     die_with_parent(argument["parent"])
     os.environ.update(argument["environment"])
     try:
-        program = resolve(argument["program"])
+        prepare, program = (resolve(argument[step]) if step in argument else None for step in ("prepare", "program"))
+        assert program is not None, "every job has one"
         if not os.read(0, 1):
             return
         if not sys.platform.startswith("linux"):
             threading.Thread(target=_die_with_lifeline, daemon=True).start()
+        if prepare:
+            prepare(Path(argument["opt_ml"]))
         program(Path(argument["opt_ml"]))
     except Exception as error:
         _report(error, Path(argument["failure"]))
@@ -37,7 +42,7 @@ def run(argument: dict[str, Any]) -> None:
 
 def _report(error: Exception, to: Path) -> None:
     failure = describe(error)
-    if failure["prefix"] == "ClientError":
+    if failure["prefix"] == "ClientError" or isinstance(error, CommandFailed):
         print(f"{failure['type']}: {error}", file=sys.stderr)
     else:
         traceback.print_exception(error)

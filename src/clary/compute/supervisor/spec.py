@@ -29,6 +29,8 @@ class Spec:
     """`data/server.json`, where the address of the gateway is found anew after each restart."""
     credentials: dict[str, str] = field(repr=False)
     """`AccessKeyId`, `SecretAccessKey`, `SessionToken` of the job's role."""
+    script: dict[str, Any] = field(default_factory=dict)
+    """`toolkit.plan.Plan` of a job that runs a user's script; empty for a built-in algorithm."""
 
     def document(self) -> dict[str, Any]:
         """JSON for `spec.json`."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from clary.catalog import algorithms, training_status
+from clary.catalog import algorithms, frameworks, training_status
 from clary.catalog.algorithms import Algorithm
+from clary.catalog.frameworks import Framework
 from clary.core.errors import ResourceInUse, ResourceLimitExceeded, ValidationException, refuse_unenforced
 from clary.core.service import Context, Platform, operation
 from clary.services.declared import Declared
@@ -40,8 +41,6 @@ TRAINING_JOB = Declared(
 REQUIRED = ("AlgorithmSpecification", "OutputDataConfig", "ResourceConfig", "RoleArn", "StoppingCondition", "TrainingJobName")
 UNENFORCED = (
     "AlgorithmSpecification.AlgorithmName",
-    "AlgorithmSpecification.ContainerArguments",
-    "AlgorithmSpecification.ContainerEntrypoint",
     "AlgorithmSpecification.TrainingImageConfig",
     "DebugRuleConfigurations",
     "EnableInterContainerTrafficEncryption",
@@ -132,34 +131,36 @@ class TrainingJobs:
         return {}
 
 
-def _algorithm(request: dict[str, Any]) -> Algorithm:
-    """The built-in algorithm of the job. Raises ValidationException that says why another image cannot run."""
+def _algorithm(request: dict[str, Any]) -> Algorithm | Framework:
+    """What trains. Raises ValidationException that says why another image cannot run."""
     specification = request["AlgorithmSpecification"]
     require(specification, ("TrainingImage",), "algorithmSpecification.")
-    found = algorithms.find(specification["TrainingImage"])
+    image = specification["TrainingImage"]
+    if framework := frameworks.for_training(request):
+        return framework[0]
+    found = algorithms.find(image)
     if found is None:
+        why = frameworks.refusal(image) or f"it has {'; '.join(_images())}"
+        raise ValidationException(f"AlgorithmSpecification.TrainingImage {image!r} is not an image that Clary can run: {why}")
+    if frameworks.brings_script(request):
         raise ValidationException(
-            f"AlgorithmSpecification.TrainingImage {specification['TrainingImage']!r} is not an image that Clary can run yet; "
-            f"it has {'; '.join(_images())}"
-        )
-    scripts = {"sagemaker_program", "sagemaker_submit_directory"} & request.get("HyperParameters", {}).keys()
-    if scripts:
-        raise ValidationException(
-            f"HyperParameters.{min(scripts)} asks for script mode, which Clary does not have yet; "
-            "leave the entry point out to train with the built-in algorithm"
+            f"AlgorithmSpecification.TrainingImage {image!r} is a built-in algorithm, which runs no script: leave out "
+            "sagemaker_program, sagemaker_submit_directory, ContainerEntrypoint and ContainerArguments, or use the image of a "
+            f"framework ({', '.join(framework.name for framework in frameworks.FRAMEWORKS)})"
         )
     return found[0]
 
 
 def _images() -> list[str]:
-    """`repository:tag, repository:tag, …` of each built-in algorithm."""
-    return [
+    """`repository:tag, repository:tag, …` of each built-in algorithm, and the repositories of the frameworks."""
+    built_in = [
         ", ".join(f"{repository}:{tag}" for repository, tags in algorithm.repositories.items() for tag in tags)
         for algorithm in algorithms.every()
     ]
+    return [*built_in, *(", ".join(framework.repositories) for framework in frameworks.FRAMEWORKS)]
 
 
-def _check_hosts(resources: dict[str, Any], algorithm: Algorithm) -> None:
+def _check_hosts(resources: dict[str, Any], algorithm: Algorithm | Framework) -> None:
     require(resources, ("InstanceType", "InstanceCount"), "resourceConfig.")
     count = resources["InstanceCount"]
     if count < 1:
@@ -207,7 +208,7 @@ def _check_metrics(definitions: list[dict[str, str]]) -> None:
             ) from None
 
 
-def _complete(request: dict[str, Any], algorithm: Algorithm) -> dict[str, Any]:
+def _complete(request: dict[str, Any], algorithm: Algorithm | Framework) -> dict[str, Any]:
     """The request with the defaults that Describe shows; what the client sent stays as it was."""
     specification = request["AlgorithmSpecification"]
     built_in = [{"Name": metric.name, "Regex": metric.regex} for metric in algorithm.metrics]

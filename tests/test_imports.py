@@ -23,7 +23,7 @@ def allowed() -> dict[str, set[str]]:
     for row in ROW.finditer((ROOT / "docs" / "architecture.md").read_text()):
         may = set(
             re.findall(
-                r"\b(?:core|formats|algorithms|catalog|languages|storage|services|compute|gateway)\b",
+                r"\b(?:core|formats|algorithms|catalog|languages|storage|tuning|services|compute|gateway)\b",
                 re.sub(r"\(.*?\)", "", row["may"]),
             )
         )
@@ -127,3 +127,9 @@ def test_the_server_pulls_in_nothing_heavy():
 
 def test_the_catalog_pulls_in_nothing_heavy():
     assert not loaded_by("from clary.catalog.algorithms import every; every()") & {"numpy", "scipy", "xgboost", "botocore"}
+
+
+def test_spaces_trials_and_stopping_rules_pull_in_nothing_heavy():
+    statement = "import clary.tuning, clary.tuning.space, clary.tuning.trial, clary.tuning.stopping"
+    assert not loaded_by(statement) & {"numpy", "scipy"}
+    assert clary_rooms_loaded_by(statement) == {"tuning"}

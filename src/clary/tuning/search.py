@@ -1,0 +1,104 @@
+"""Where the acquisition is highest: many candidates first, then ascent of the numbers and exchange of the discrete values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import minimize
+
+from clary.tuning.acquisition import log_expected_improvement, with_slope
+from clary.tuning.encoding import Encoding
+from clary.tuning.gaussian_process import Posterior
+
+ENUMERABLE = 2000
+"""A space of at most so many configurations is looked through completely."""
+ASCENTS = 4
+SWEEPS = 3
+
+
+@dataclass(frozen=True)
+class Search:
+    """encoding : of the space. posterior, best : what the acquisition is computed from. seen : (n, columns), tried already.
+    good : (k, columns), the best of them, near which candidates are drawn too."""
+
+    encoding: Encoding
+    posterior: Posterior
+    best: np.ndarray
+    seen: np.ndarray
+    good: np.ndarray
+
+    def run(self, rng: np.random.Generator, candidates: int) -> np.ndarray:
+        """(columns,) the row to try next; one that was tried already only if the space has no other."""
+        size = self.encoding.space.size
+        if size is not None and size <= ENUMERABLE:
+            return self._first_new(*self._ranked(self.encoding.every()))
+        rows, values = self._ranked(self._candidates(rng, candidates))
+        climbed = [self._climb(row) for row in rows[:ASCENTS]]
+        rows, values = self._ranked(np.vstack([*climbed, rows[: 50 * ASCENTS]]))
+        return self._first_new(rows, values)
+
+    def _candidates(self, rng: np.random.Generator, n: int) -> np.ndarray:
+        d = self.encoding.numeric.size
+        wide = self.encoding.snap(rng.random((n, d)))
+        near = self.good[rng.integers(len(self.good), size=n // 2)]
+        reach = 10.0 ** rng.uniform(-4, -0.5, size=(len(near), 1))
+        moved = np.where(self.encoding.numeric, np.clip(near + reach * rng.standard_normal(near.shape), 0, 1), near)
+        jump = rng.random(near.shape) < np.where(self.encoding.continuous, 0.0, 1 / d)
+        moved = self.encoding.round(np.where(jump, self.encoding.snap(rng.random(near.shape)), moved))
+        return np.vstack([wide, moved])
+
+    def _ranked(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        values = log_expected_improvement(self.posterior, self.best, rows)
+        order = np.argsort(-values, kind="stable")
+        return rows[order], values[order]
+
+    def _first_new(self, rows: np.ndarray, values: np.ndarray) -> np.ndarray:
+        for row in rows:
+            if not (np.abs(self.seen - row).max(axis=1) < 1e-9).any():
+                return row
+        return rows[0]
+
+    def _climb(self, row: np.ndarray) -> np.ndarray:
+        """A local maximum: ascent along the continuous columns and the best exchange of one discrete value, in turns."""
+        row = self._ascend(row)
+        if self.encoding.continuous.all():
+            return row
+        for _ in range(SWEEPS):
+            ranked, _ = self._ranked(np.vstack([row[None], self._exchanges(row)]))
+            if (ranked[0] == row).all():
+                break
+            row = self._ascend(ranked[0])
+        return row
+
+    def _ascend(self, row: np.ndarray) -> np.ndarray:
+        free = np.flatnonzero(self.encoding.continuous)
+        if not len(free):
+            return row
+        among_numbers = np.cumsum(self.encoding.numeric)[free] - 1
+
+        def cost(x: np.ndarray) -> tuple[float, np.ndarray]:
+            trial = row.copy()
+            trial[free] = x
+            value, slope = with_slope(self.posterior, self.best, trial[None])
+            return -float(value[0]), -slope[0, among_numbers]
+
+        found = minimize(cost, row[free], jac=True, method="L-BFGS-B", bounds=[(0.0, 1.0)] * len(free), options={"maxiter": 30})
+        climbed = row.copy()
+        climbed[free] = np.clip(found.x, 0, 1)
+        return climbed
+
+    def _exchanges(self, row: np.ndarray) -> np.ndarray:
+        """Rows that differ from this one in one discrete column: in another category, or an integer a step or more away."""
+        rows = []
+        for i, count in enumerate(self.encoding.categories):
+            if self.encoding.continuous[i]:
+                continue
+            steps = np.arange(count) if count else np.clip(row[i] + _STEPS, 0, 1)
+            others = np.repeat(row[None], len(steps), axis=0)
+            others[:, i] = steps
+            rows.append(others)
+        return self.encoding.round(np.vstack(rows))
+
+
+_STEPS = np.concatenate([sign * np.array([0.001, 0.003, 0.01, 0.03, 0.1, 0.3]) for sign in (-1, 1)])

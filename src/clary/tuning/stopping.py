@@ -1,0 +1,102 @@
+"""Which running trials are not worth finishing. Pure Python: these run in the server, after every report."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from statistics import median
+
+from clary.tuning.trial import Trial
+
+LEAST = 3
+"""Trials that must have ended and reported as often before the median rule stops any."""
+
+
+def median_rule(trial: Trial, others: Sequence[Trial], minimize: bool) -> bool:
+    """Whether the last report of `trial` is worse than the median of the running averages, up to the same report, of the trials
+    that have finished or were stopped (TrainingJobEarlyStoppingType Auto; Golovin et al. 2017, section 3.2.1).
+
+    Never stops before `LEAST` such trials have reported as often. A NaN is worse than anything.
+    """
+    reports = len(trial.curve)
+    if not reports:
+        return False
+    ended = [o for o in others if o.index != trial.index and o.state in ("finished", "stopped") and len(o.curve) >= reports]
+    if len(ended) < LEAST:
+        return False
+    averages = [sum(_cost(value, minimize) for value in other.curve[:reports]) / reports for other in ended]
+    return _cost(trial.curve[-1], minimize) > median(averages)
+
+
+def successive_halving(
+    trial: Trial, others: Sequence[Trial], *, minimize: bool, min_resource: int, max_resource: int, eta: int = 3
+) -> bool:
+    """Whether `trial` is to stop: its curve has `max_resource` reports, or at the highest rung that it has reached it is not
+    among the best 1/eta of the trials of its bracket that have reached that rung (at least one stays).
+
+    Asynchronous successive halving by stopping (Li et al. 2020): nobody waits for a rung to fill, and who is on a rung is
+    judged again as others arrive. Brackets (Li et al. 2018) begin at different rungs; which one a trial is in follows from its
+    index (`bracket`). What counts at a rung is the report made there, whatever its trial does now. Ties stay. NaN is worse
+    than anything.
+    """
+    mine = bracket(trial.index, min_resource, max_resource, eta)
+    if len(trial.curve) >= max_resource:
+        return True
+    reached = [rung for rung in rungs(mine, min_resource, max_resource, eta) if rung <= len(trial.curve)]
+    if not reached:
+        return False
+    rung = reached[-1]
+    rivals = [
+        _cost(other.curve[rung - 1], minimize)
+        for other in others
+        if other.index != trial.index
+        and len(other.curve) >= rung
+        and bracket(other.index, min_resource, max_resource, eta) == mine
+    ]
+    cost = _cost(trial.curve[rung - 1], minimize)
+    better = sum(rival < cost for rival in rivals)
+    return cost == math.inf or better >= max(1, (len(rivals) + 1) // eta)
+
+
+def rungs(bracket: int, min_resource: int, max_resource: int, eta: int) -> list[int]:
+    """Reports after which the trials of a bracket are judged, fewest first: `max_resource` over powers of eta, not below
+    `min_resource`; bracket b leaves the lowest b out, so its trials get eta^b times the resource before they are judged."""
+    steps = range(deepest(min_resource, max_resource, eta) - bracket, 0, -1)
+    return [max(min_resource, round(max_resource / eta**step)) for step in steps]
+
+
+def bracket(index: int, min_resource: int, max_resource: int, eta: int) -> int:
+    """The bracket of the trial with this index.
+
+    Hyperband gives its bracket with s rungs (s_max + 1) / (s + 1) eta^s trials. They are dealt one by one, to the bracket that
+    lags most behind its share, so that every stretch of indices has the mixture.
+    """
+    depth = deepest(min_resource, max_resource, eta)
+    sizes = [math.ceil((depth + 1) / (s + 1) * eta**s) for s in range(depth, -1, -1)]
+    dealt = [0] * len(sizes)
+    for _ in range(index % sum(sizes) + 1):
+        chosen = min(range(len(sizes)), key=lambda b: ((dealt[b] + 1) / sizes[b], b))
+        dealt[chosen] += 1
+    return chosen
+
+
+def deepest(min_resource: int, max_resource: int, eta: int) -> int:
+    """s_max: how often the resource can be multiplied by eta from `min_resource` on without passing `max_resource`.
+
+    Raises ValueError unless 1 <= min_resource <= max_resource and eta >= 2.
+    """
+    if not (1 <= min_resource <= max_resource and eta >= 2):
+        raise ValueError(
+            f"Hyperband needs 1 <= min_resource <= max_resource and eta >= 2, not {min_resource}, {max_resource}, {eta}"
+        )
+    depth = 0
+    while min_resource * eta ** (depth + 1) <= max_resource:
+        depth += 1
+    return depth
+
+
+def _cost(value: float, minimize: bool) -> float:
+    """Less is better; NaN is infinitely bad."""
+    if math.isnan(value):
+        return math.inf
+    return value if minimize else -value

@@ -25,11 +25,11 @@ NOT_FOUND = 127
 
 
 def add_to(app: typer.Typer) -> None:
-    app.command()(env)
     app.command(context_settings={"allow_interspersed_args": False})(run)
 
 
 def env(
+    ctx: typer.Context,
     data: Data = None,
     region: Region = DEFAULT_REGION,
     account: Account = "",
@@ -38,7 +38,9 @@ def env(
     shell: Annotated[str, typer.Option(help="sh (also bash, zsh) or fish.")] = "sh",
     unset: Annotated[bool, typer.Option("--unset", help="Print what takes the settings back.")] = False,
 ) -> None:
-    """Print shell settings that point AWS clients at Clary: eval "$(clary env)"."""
+    """Print shell settings that point AWS clients at Clary: eval "$(clary env)". Or see to environments of frameworks."""
+    if ctx.invoked_subcommand:
+        return
     if shell not in ("sh", "fish"):
         raise CommandError(f"--shell must be sh or fish; got {shell!r}", MISUSED)
     if unset:

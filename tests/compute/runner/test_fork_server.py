@@ -81,13 +81,14 @@ def test_a_started_process_leads_its_own_session_and_writes_to_the_log(
     run(work)
 
 
-def test_a_fork_inherits_no_descriptors_and_no_threads(tmp_path: Path) -> None:
+@pytest.mark.parametrize("runtime", ["xgboost", "scikit-learn", "torch"])
+def test_a_fork_inherits_no_descriptors_and_no_threads(tmp_path: Path, runtime: str) -> None:
     async def work(servers: ForkServers) -> None:
-        await servers.start("xgboost", TARGET, {"echo": 1, "to": str(tmp_path / "facts")}, log=tmp_path / "log")
+        await servers.start(runtime, TARGET, {"echo": 1, "to": str(tmp_path / "facts")}, log=tmp_path / "log")
         facts = await appear(tmp_path / "facts")
         assert [n for n in facts["descriptors"] if n > 2] == [3]  # the listing itself
         assert facts["threads"] == 1
-        tasks = os.listdir(f"/proc/{servers.pids()['xgboost']}/task")
+        tasks = os.listdir(f"/proc/{servers.pids()[runtime]}/task")
         assert len(tasks) == 1
 
     run(work)

@@ -75,7 +75,11 @@ RUNTIMES: dict[str, Runtime] = {
 }
 """None of the modules may start a thread when imported."""
 
-SINGLE_THREADED = {"OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+SINGLE_THREADED = {
+    "OPENBLAS_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "JE_ARROW_MALLOC_CONF": "background_thread:false",
+}
 """Set while importing: OpenBLAS otherwise starts its threads when it is loaded, and a fork copies only one thread."""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import builtins
+import contextlib
 import os
 import sys
 import threading
@@ -70,13 +71,14 @@ def _make_lines_visible() -> None:
 
 
 def _use_all_processors() -> None:
-    """BLAS was loaded with one thread (`runner/warm.SINGLE_THREADED`), for the fork; now it may have them all."""
+    """Libraries were loaded with one thread (`runner/warm.SINGLE_THREADED`), for the fork; now they may have them all."""
     for name in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.pop(name, None)
-    if "numpy" not in sys.modules:
-        return
-    try:
-        from threadpoolctl import threadpool_limits
-    except ImportError:
-        return
-    threadpool_limits(limits=len(os.sched_getaffinity(0)), user_api="blas")
+    processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if torch := sys.modules.get("torch"):
+        torch.set_num_threads(processors)
+    if "numpy" in sys.modules:
+        with contextlib.suppress(ImportError):
+            from threadpoolctl import threadpool_limits
+
+            threadpool_limits(limits=processors, user_api="blas")

@@ -11,9 +11,10 @@ from sklearn.utils.estimator_checks import check_estimator
 from clary.algorithms import FactorizationMachines, checks
 from clary.algorithms.recommend.adam import Adam, Settings
 from clary.algorithms.recommend.gibbs_kernels import sweep
-from clary.algorithms.recommend.lanes import LANES, padded
+from clary.algorithms.recommend.lanes import LANES
 from clary.algorithms.recommend.merging import Part, merge
 from clary.algorithms.recommend.parameters import Parameters, reference_scores
+from clary.algorithms.vectors import padded
 
 LIVELY = {"bias_lr": 0.02, "linear_lr": 0.02, "factors_lr": 0.02, "mini_batch_size": 10, "epochs": 150}
 ESTIMATORS = [
@@ -123,7 +124,7 @@ def test_what_never_occurs_is_not_touched(machine, rows):
 def test_a_draw_is_from_the_exact_conditional(rows, noisy):
     """The first feature of a sweep, against the normal equations of its weight and factors."""
     rng = np.random.default_rng(3)
-    width = padded(6)
+    width = padded(6, LANES)
     coefficients = np.zeros((20, width), np.float32)
     coefficients[:, :6] = rng.normal(size=(20, 6))
     noise = np.zeros_like(coefficients)

@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import njit, types
 
-from clary.algorithms.anomaly import simd
+from clary.algorithms.anomaly.simd import LANES
+from clary.algorithms.vectors import padded, zeros
 
 NONE = np.uint32(0xFFFFFFFF)
 """No node: the parent of a root, and the root of an empty tree."""
@@ -79,6 +80,8 @@ inner = njit(**_INNER)
 borrowed = njit(**_BORROWING)
 """For the small steps of a kernel: they borrow their arrays. Counting references, as numba does, would cost as much as the
 steps themselves. Such a function cannot make or return an array."""
+inlined = njit(**_BORROWING, forceinline=True)
+"""Borrowed, for what a loop calls for every node: passing its arrays would cost as much as the work."""
 ROWS = types.float32[:, ::1]
 """Padded rows."""
 
@@ -93,7 +96,7 @@ def empty(trees: int, capacity: int, columns: int, seed: int) -> Forest:
     nodes = (trees, 2 * capacity)
     free = np.arange(2 * capacity, dtype=np.uint32).reshape(2, capacity)
     return Forest(
-        vectors=np.zeros((trees, 3 * capacity, simd.padded(columns)), np.float32),
+        vectors=zeros(trees, 3 * capacity, padded(columns, LANES)),
         side=np.zeros(nodes, np.float32),
         column=np.zeros(nodes, np.uint32),
         cut=np.zeros(nodes, np.float32),
@@ -113,6 +116,6 @@ def empty(trees: int, capacity: int, columns: int, seed: int) -> Forest:
 
 def pad(rows: np.ndarray) -> np.ndarray:
     """`rows` (n, columns) as the kernels take them: (n, width) float32 in C order."""
-    padded = np.zeros((rows.shape[0], simd.padded(rows.shape[1])), np.float32)
-    padded[:, : rows.shape[1]] = rows
-    return padded
+    wide = zeros(rows.shape[0], padded(rows.shape[1], LANES))
+    wide[:, : rows.shape[1]] = rows
+    return wide

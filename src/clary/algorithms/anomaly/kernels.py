@@ -17,7 +17,7 @@ from clary.algorithms.anomaly.scoring import attribute, displacement, score_rows
 from clary.algorithms.anomaly.tree import enclose_path, insert, leaf_of, remove, uniform
 
 BLOCK_BYTES = 768 << 10
-"""Rows that are taken through one tree before the next: they and the tree stay in a second-level cache of 1 MiB."""
+"""Rows that are taken through one tree before the next: they stay in a second-level cache of 1 MiB."""
 FEW = 64
 """Fewer rows than this are scored row by row; planning a block costs more."""
 

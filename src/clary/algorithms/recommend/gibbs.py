@@ -16,8 +16,9 @@ from scipy.sparse import csr_matrix
 from scipy.special import ndtr, ndtri
 
 from clary.algorithms.recommend.gibbs_kernels import sweep
-from clary.algorithms.recommend.lanes import padded
+from clary.algorithms.recommend.lanes import LANES
 from clary.algorithms.recommend.parameters import Parameters
+from clary.algorithms.vectors import padded
 
 _SHAPE, _RATE, _STRENGTH = 1.0, 1.0, 1.0
 """Gamma prior of precisions, and rows that the prior of means (zero) counts for."""
@@ -55,7 +56,7 @@ class Sampler:
         self._probit = probit
         self._groups = groups.astype(np.int32)
         self._used = factors + 1
-        self._coefficients = np.zeros((features.shape[1], padded(self._used)), np.float32)
+        self._coefficients = np.zeros((features.shape[1], padded(self._used, LANES)), np.float32)
         self._coefficients[:, 1 : self._used] = 0.1 * self._random.standard_normal((features.shape[1], factors))
         self._bias = 0.0 if probit else float(np.average(self.labels, weights=self.importance))
         kinds = int(groups.max()) + 1

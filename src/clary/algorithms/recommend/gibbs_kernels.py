@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from clary.algorithms.recommend.lanes import LANES, add, load, multiply, prefetch, splat, store, subtract, total
+from clary.algorithms.recommend.lanes import LANES, add, load, multiply, splat, store, subtract, total
+from clary.algorithms.vectors import prefetch
 
 _AHEAD = 16
 """Values between a row's fetch from memory and its use: the rows of a feature lie anywhere."""

@@ -1,19 +1,20 @@
 """Eight float32 at once, as values that numba's kernels compute with.
 
 A compiler that is given a loop over a handful of factors takes them value by value, since it cannot know that two rows of a
-matrix do not overlap. So the kernels here work on vectors of `LANES` values: one register of AVX2, two of NEON. Rows are padded
-to a multiple of `LANES` with zeros. Places are offsets, in values, from the begin of an array in C order.
+matrix do not overlap. So the kernels here work on vectors of `LANES` values: one register of AVX2, two of NEON. Rows and places
+are those of `clary.algorithms.vectors`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic, models, register_model
+from numba.extending import models, register_model
+
+from clary.algorithms.vectors import address, typed
 
 LANES = 8
 
@@ -39,17 +40,7 @@ class _VectorModel(models.PrimitiveModel):
         super().__init__(manager, front_end_type, _VECTOR)
 
 
-def _kernel(function: Callable[..., Any]) -> Any:
-    """`intrinsic`, whose callers in kernels do not pass the typing context that checkers of types ask for."""
-    return intrinsic(function)
-
-
-def padded(columns: int) -> int:
-    """The width of a row that holds `columns` values."""
-    return -(-columns // LANES) * LANES
-
-
-@_kernel
+@typed
 def load(typing: Any, array: Any, place: Any) -> Any:
     """The eight values of `array` from `place` on."""
 
@@ -59,7 +50,7 @@ def load(typing: Any, array: Any, place: Any) -> Any:
     return vector(array, types.intp), generate
 
 
-@_kernel
+@typed
 def store(typing: Any, array: Any, place: Any, values: Any) -> Any:
     """Write eight values into `array` from `place` on."""
 
@@ -70,7 +61,7 @@ def store(typing: Any, array: Any, place: Any, values: Any) -> Any:
     return types.void(array, types.intp, vector), generate
 
 
-@_kernel
+@typed
 def splat(typing: Any, value: Any) -> Any:
     """One value in all lanes."""
 
@@ -90,7 +81,7 @@ def _arithmetic(name: str, meaning: str) -> Any:
         return vector(vector, vector), generate
 
     operation.__name__, operation.__doc__ = name, meaning
-    return _kernel(operation)
+    return typed(operation)
 
 
 add = _arithmetic("fadd", "Sum of each lane.")
@@ -99,7 +90,7 @@ multiply = _arithmetic("fmul", "Product of each lane.")
 divide = _arithmetic("fdiv", "Quotient of each lane.")
 
 
-@_kernel
+@typed
 def clip(typing: Any, values: Any, limit: Any) -> Any:
     """Each lane, no further from zero than `limit`'s; NaN stays."""
 
@@ -112,7 +103,7 @@ def clip(typing: Any, values: Any, limit: Any) -> Any:
     return vector(vector, vector), generate
 
 
-@_kernel
+@typed
 def square_root(typing: Any, values: Any) -> Any:
     """Square root of each lane."""
 
@@ -124,7 +115,7 @@ def square_root(typing: Any, values: Any) -> Any:
     return vector(vector), generate
 
 
-@_kernel
+@typed
 def total(typing: Any, values: Any) -> Any:
     """Sum of the lanes."""
 
@@ -136,21 +127,5 @@ def total(typing: Any, values: Any) -> Any:
     return types.float32(vector), generate
 
 
-@_kernel
-def prefetch(typing: Any, array: Any, place: Any) -> Any:
-    """Have the memory around `place` of `array` fetched, without waiting for it; any place is allowed."""
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        word = ir.IntType(32)
-        address = builder.bitcast(_address(context, builder, signature, arguments), ir.IntType(8).as_pointer())
-        function = ir.FunctionType(ir.VoidType(), [ir.IntType(8).as_pointer(), word, word, word])
-        fetch = cgutils.get_or_insert_function(builder.module, function, "llvm.prefetch.p0i8")
-        builder.call(fetch, [address, word(1), word(3), word(1)])  # to write, keep close, data
-        return context.get_dummy_value()
-
-    return types.void(array, types.intp), generate
-
-
 def _address(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-    begin = context.make_array(signature.args[0])(context, builder, arguments[0]).data
-    return builder.bitcast(builder.gep(begin, [arguments[1]]), _VECTOR.as_pointer())
+    return builder.bitcast(address(context, builder, signature, arguments, 0, 1), _VECTOR.as_pointer())

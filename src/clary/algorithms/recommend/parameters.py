@@ -9,7 +9,8 @@ import numpy as np
 from numba import njit
 from scipy.sparse import csr_matrix
 
-from clary.algorithms.recommend.lanes import LANES, add, load, multiply, padded, splat, subtract, total
+from clary.algorithms.recommend.lanes import LANES, add, load, multiply, splat, subtract, total
+from clary.algorithms.vectors import padded
 
 
 @dataclass(slots=True)
@@ -23,14 +24,14 @@ class Parameters:
     @classmethod
     def of(cls, bias: float, weights: np.ndarray, factors: np.ndarray) -> Parameters:
         """Copies of `weights` and of `factors` (features, num_factors), which have no padding."""
-        wide = np.zeros((len(weights), padded(factors.shape[1])), np.float32)
+        wide = np.zeros((len(weights), padded(factors.shape[1], LANES)), np.float32)
         wide[:, : factors.shape[1]] = factors
         return cls(np.array([bias], np.float32), np.array(weights, np.float32), wide)
 
     @classmethod
     def empty(cls, features: int, factors: int) -> Parameters:
         """All zero."""
-        width = padded(factors)
+        width = padded(factors, LANES)
         return cls(np.zeros(1, np.float32), np.zeros(features, np.float32), np.zeros((features, width), np.float32))
 
     def scores(self, features: csr_matrix) -> np.ndarray:

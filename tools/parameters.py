@@ -23,6 +23,7 @@ REQUESTS = {
         "CreateEndpoint",
         "UpdateEndpoint",
         "CreateTransformJob",
+        "CreateHyperParameterTuningJob",
     ),
     "logs": ("CreateLogGroup", "PutLogEvents"),
     "cloudwatch": ("PutMetricData",),

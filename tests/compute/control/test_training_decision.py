@@ -21,6 +21,7 @@ def left(outcome: Outcome, reason: str = "", failure: str = "", ended: float = 1
 
 COMPLETED, STOPPED, LATE = left("Completed"), left("Stopped"), left("MaxRuntimeExceeded")
 FAILED = left("Failed", "AlgorithmError: no")
+OURS = left("Failed", "InternalServerError: OSError: no space left")
 FAILED_FIRST = left("Failed", "ClientError: column 3 is text", ended=0.5)
 BEREFT = left("Failed", "AlgorithmError: host algo-2 was lost", failure="PeerLost", ended=0.1)
 
@@ -42,7 +43,7 @@ ONE_HOST: list[tuple[str, int, Observation, list[Action]]] = [
     # the supervisor was killed, or the machine went down
     ("InProgress", 1, GONE, [Retry()]),
     ("InProgress", 2, ABSENT, [Start("algo-1")]),
-    ("InProgress", 2, GONE, [finish("Failed", "Failed", None, LOST)]),
+    ("InProgress", 2, GONE, [finish("Failed", "Failed", None, LOST.format(times="twice"))]),
     # a stop was asked for
     ("Stopping", 1, ABSENT, [finish("Stopped", "Stopped", None)]),
     ("Stopping", 1, RUNNING, [Stop("algo-1")]),
@@ -81,7 +82,7 @@ TWO_HOSTS: list[tuple[str, int, Observation, Observation, list[Action]]] = [
     ("InProgress", 1, GONE, STOPPED, [Retry()]),
     ("InProgress", 1, GONE, BEREFT, [Retry()]),
     ("InProgress", 1, GONE, FAILED, [Retry()]),
-    ("InProgress", 2, GONE, BEREFT, [finish("Failed", "Failed", None, LOST)]),
+    ("InProgress", 2, GONE, BEREFT, [finish("Failed", "Failed", None, LOST.format(times="twice"))]),
     ("InProgress", 2, GONE, FAILED, [finish("Failed", "Failed", FAILED, "AlgorithmError: no")]),
     # the deadline of one host is the deadline of all
     ("InProgress", 1, RUNNING, LATE, [Stop("algo-1")]),
@@ -116,3 +117,25 @@ def test_nothing_but_exit_records_of_all_hosts_makes_a_job_completed() -> None:
             actions: list[Any] = decide(status, 1, {"algo-1": first, "algo-2": second})
             if any(isinstance(action, Finish) and action.status == "Completed" for action in actions):
                 assert first.state == second.state == "EXITED"
+
+
+RETRIED: list[tuple[int, Observation, list[Action]]] = [
+    (1, GONE, [Retry()]),
+    (3, GONE, [Retry()]),
+    (4, GONE, [finish("Failed", "Failed", None, LOST.format(times="4 times"))]),
+    (1, OURS, [Retry()]),
+    (4, OURS, [finish("Failed", "Failed", OURS, "InternalServerError: OSError: no space left")]),
+    (1, FAILED, [finish("Failed", "Failed", FAILED, "AlgorithmError: no")]),
+    (1, COMPLETED, [finish("Completed", "Completed", COMPLETED)]),
+]
+
+
+@pytest.mark.parametrize(("attempt", "seen", "actions"), RETRIED)
+def test_a_retry_strategy_repeats_what_was_no_fault_of_the_job(attempt: int, seen: Observation, actions: list[Action]) -> None:
+    assert decide("InProgress", attempt, {"algo-1": seen}, retries=3) == actions
+
+
+def test_without_a_retry_strategy_only_a_lost_host_is_repeated() -> None:
+    assert decide("InProgress", 1, {"algo-1": OURS}) == [
+        finish("Failed", "Failed", OURS, "InternalServerError: OSError: no space left")
+    ]

@@ -81,12 +81,14 @@ def train(
     *,
     synchronise: Callable[[Learner], None] = lambda learner: None,
     report: Callable[[Report], None] = lambda report: None,
+    stopped: Callable[[], bool] = lambda: False,
 ) -> Model:
     """Run up to `recipe.epochs` epochs and give the best model of any of them.
 
     batches : the mini-batches of one epoch, each time it is called
     judge : how good the candidates are now
     synchronise : called at the end of an epoch, for hosts to merge what they learned
+    stopped : whether the epoch that ended, perhaps before its time, is the last
     """
     model, race = None, _Race(recipe.early_stopping_tolerance, recipe.early_stopping_patience)
     for epoch in range(recipe.epochs):
@@ -102,7 +104,7 @@ def train(
         leads = race.enter(float(judgement.costs[best]), float(judgement.losses[best]), judgement.error)
         if model is None or leads or judgement.latest:
             model = _model(learner, judgement, best, epoch)
-        if race.over:
+        if race.over or stopped():
             break
     assert model is not None
     return model

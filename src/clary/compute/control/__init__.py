@@ -7,6 +7,7 @@ when it starts listening (to reconcile what an earlier server left) and sets `wo
 
 LOOPS = {
     "training": "clary.compute.control.training:TrainingLoop",
+    "tuning": "clary.compute.control.tuning:TuningLoop",
     "endpoints": "clary.compute.control.endpoints:EndpointLoop",
     "transform": "clary.compute.control.transform:TransformLoop",
     "retention": "clary.compute.control.record_retention:RecordRetentionLoop",

@@ -1,20 +1,25 @@
-"""How many jobs run at a time, shared by all control loops of a server; who waited longest goes first."""
+"""How many jobs run at a time, shared by all control loops of a server; who holds least goes first, then who waited longest."""
 
 from __future__ import annotations
 
 import asyncio
 import os
-from collections import deque
+from collections import Counter
 
 from clary.core.service import Platform
 
 
 class Capacity:
-    """Slots for jobs. A job that already runs when the server starts takes its slot without asking, even one too many."""
+    """Slots for jobs. A job that already runs when the server starts takes its slot without asking, even one too many.
+
+    `share` names who a slot is for. Jobs of one share (the trials of a tuning job) are kept from shutting others out: a slot
+    that becomes free goes to the share that holds the fewest, among equals to whoever waited longest.
+    """
 
     def __init__(self, slots: int):
-        self._free = slots
-        self._waiting: deque[asyncio.Future[None]] = deque()
+        self.slots = slots
+        self._held: Counter[str] = Counter()
+        self._waiting: dict[asyncio.Future[None], str] = {}  # in order of arrival
 
     @staticmethod
     def of(platform: Platform) -> Capacity:
@@ -26,31 +31,40 @@ class Capacity:
     def is_free(self) -> bool:
         return self._free > 0 and not self._waiting
 
-    def take(self) -> None:
-        """Take a slot now, whether there is one or not."""
-        self._free -= 1
+    @property
+    def _free(self) -> int:
+        return self.slots - self._held.total()
 
-    async def wait(self) -> None:
+    def take(self, share: str) -> None:
+        """Take a slot now, whether there is one or not."""
+        self._held[share] += 1
+
+    async def wait(self, share: str) -> None:
         """Take a slot when one is free. When cancelled, nothing was taken."""
         if self.is_free:
-            self.take()
+            self.take(share)
             return
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append(turn)
+        self._waiting[turn] = share
         try:
             await turn
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled():
-                self.release()  # the slot came in the moment of the cancellation
+                self.release(share)  # the slot came in the moment of the cancellation
             else:
-                self._waiting.remove(turn)
+                self._waiting.pop(turn, None)
             raise
 
-    def release(self) -> None:
-        """Give a slot back, or on to whoever waited longest."""
-        self._free += 1
-        while self._free > 0 and self._waiting:
-            turn = self._waiting.popleft()
+    def release(self, share: str) -> None:
+        """Give a slot back, or on to whoever's turn it is."""
+        self._held[share] -= 1
+        if not self._held[share]:
+            del self._held[share]
+        while self._free > 0 and (turn := self._next()):
+            waiter = self._waiting.pop(turn)
             if not turn.cancelled():
-                self._free -= 1
+                self._held[waiter] += 1
                 turn.set_result(None)
+
+    def _next(self) -> asyncio.Future[None] | None:
+        return min(self._waiting, key=lambda turn: self._held[self._waiting[turn]], default=None)

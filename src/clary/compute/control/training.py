@@ -109,26 +109,31 @@ class Follower:
                     logger.exception("training job %s: round failed (%d in a row)", self.job.name, failures)
                     await asyncio.sleep(min(failures * _DELAY_SECONDS, _LONGEST_DELAY_SECONDS))
         finally:
-            capacity.release()
+            capacity.release(self._share)
+
+    @property
+    def _share(self) -> str:
+        """Who shares capacity with the others: a tuning job with all its trials, or the job itself."""
+        return self.job.document.get("TuningJobArn", self.job.arn)
 
     async def _claim(self, capacity: Capacity) -> None:
         """Take a slot. A job that has started has one already; a stop request ends the wait."""
         observed = self._observe().values()
         if any(seen.state != "ABSENT" for seen in observed) or self.job.status == "Stopping":
-            capacity.take()
+            capacity.take(self._share)
             return
         if not capacity.is_free:
             await self._enter("Pending")
-        turn = asyncio.create_task(capacity.wait())
+        turn = asyncio.create_task(capacity.wait(self._share))
         try:
             while not turn.done() and self._refresh() and self.job.status == "InProgress":
                 await self._until_woken_or(turn)
         except BaseException:
             if not turn.cancel():
-                capacity.release()  # the slot had come
+                capacity.release(self._share)  # the slot had come
             raise
         if turn.cancel():  # the job is being stopped, which needs no slot of its own
-            capacity.take()
+            capacity.take(self._share)
 
     async def _until_woken_or(self, turn: asyncio.Task[None]) -> None:
         woken = asyncio.create_task(self.woken.wait())
@@ -155,7 +160,7 @@ class Follower:
     async def _round(self) -> None:
         observed = self._observe()
         await self._ship()
-        actions = decide(self.job.status, training_job.attempt_of(self.job), observed)
+        actions = decide(self.job.status, training_job.attempt_of(self.job), observed, training_job.retries_of(self.job))
         for action in actions:
             await self._act(action)
         if not any(isinstance(action, Start | Retry | Finish) for action in actions):
@@ -242,7 +247,9 @@ class Follower:
         def work(tx: Transaction) -> None:
             job = tx.get(training_job.KIND, self.job.scope, self.job.name)
             if job is not None and job.arn == self.job.arn and job.status == expected:
-                tx.update(job, modified=self.platform.clock.now(), **change(job))
+                changed = tx.update(job, modified=self.platform.clock.now(), **change(job))
+                if changed.status != expected and "TuningJobArn" in job.document:
+                    tx.wake("tuning")
 
         await self.platform.resources.write(work)
         self._refresh()

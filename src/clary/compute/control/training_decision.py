@@ -9,10 +9,10 @@ from typing import Any
 from clary.compute.runner.observation import Observation
 from clary.compute.supervisor.record import cause_of
 
-LAST_ATTEMPT = 2
-"""A job whose host was lost runs once more from its beginning, then fails."""
+ATTEMPTS = 2
+"""A job whose host was lost runs once more from its beginning, then fails, unless its RetryStrategy says otherwise."""
 LOST = (
-    "InternalServerError: the supervisor of this training job was lost twice (killed, or the machine went down); "
+    "InternalServerError: the supervisor of this training job was lost {times} (killed, or the machine went down); "
     "create the job again"
 )
 
@@ -49,8 +49,11 @@ class Finish:
 Action = Start | Stop | Retry | Finish
 
 
-def decide(status: str, attempt: int, observations: Mapping[str, Observation]) -> list[Action]:
+def decide(status: str, attempt: int, observations: Mapping[str, Observation], retries: int | None = None) -> list[Action]:
     """The actions for a job in `status` (InProgress or Stopping) whose hosts look like `observations`; none means wait.
+
+    `attempt` is the running one; `retries` is MaximumRetryAttempts of the job's RetryStrategy, which counts for errors of
+    ours; without one a lost host costs one more attempt and nothing else does.
 
     Only exit records of all hosts make a job Completed. When one host does not complete, the others are stopped first, and
     what they then say is heard only when it is no consequence of that.
@@ -61,14 +64,15 @@ def decide(status: str, attempt: int, observations: Mapping[str, Observation]) -
     if running and (lost or status == "Stopping" or any(record["outcome"] != "Completed" for record in records)):
         return [Stop(host) for host in running]
     cause = cause_of(records)
-    if lost and status != "Stopping" and attempt < LAST_ATTEMPT:
+    ours = lost or (retries is not None and cause is not None and cause["reason"].startswith("InternalServerError"))
+    if ours and status != "Stopping" and attempt < (ATTEMPTS if retries is None else 1 + retries):
         return [Retry()]
     if cause:
         return [Finish("Failed", "Failed", cause["reason"], cause)]
     if status == "Stopping":
         return [Finish("Stopped", "Stopped", record=next(iter(records), None))]
     if lost:
-        return [Finish("Failed", "Failed", LOST)]
+        return [Finish("Failed", "Failed", LOST.format(times="twice" if attempt == ATTEMPTS else f"{attempt} times"))]
     if len(records) == len(observations) or any(record["outcome"] != "Completed" for record in records):
         return [_end(records)]
     return [Start(host) for host, seen in observations.items() if seen.state == "ABSENT"]

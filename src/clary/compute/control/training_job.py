@@ -32,6 +32,10 @@ def attempt_of(job: Resource) -> int:
     return job.state.get("_attempt", 1)
 
 
+def retries_of(job: Resource) -> int | None:
+    return job.document.get("RetryStrategy", {}).get("MaximumRetryAttempts")
+
+
 def hosts_of(job: Resource) -> list[str]:
     """`algo-1` … `algo-N`."""
     return [f"algo-{number + 1}" for number in range(job.document["ResourceConfig"]["InstanceCount"])]

@@ -94,7 +94,7 @@ class TransformLoop:
                 while (now := self._platform.resources.get(KIND, job.scope, job.name)) and now.status in ACTIVE:
                     await self._round(now)
             finally:
-                Capacity.of(self._platform).release()
+                Capacity.of(self._platform).release(job.arn)
         except Exception:
             logger.exception("transform job %s: a round failed; trying again", job.name)
             await asyncio.sleep(1)
@@ -105,7 +105,7 @@ class TransformLoop:
     async def _claim(self, job: Resource) -> None:
         """Wait for a slot; a job that runs already, or is to be stopped, has it."""
         capacity = Capacity.of(self._platform)
-        turn = asyncio.create_task(capacity.wait())
+        turn = asyncio.create_task(capacity.wait(job.arn))
         while not turn.done():
             now = self._platform.resources.get(KIND, job.scope, job.name)
             if now is None or now.status == "Stopping" or self._runner.observe(self._directory(job)).state != "ABSENT":
@@ -116,7 +116,7 @@ class TransformLoop:
             self._changed[job.arn].clear()
         if not turn.done():
             turn.cancel()
-            capacity.take()
+            capacity.take(job.arn)
 
     async def _round(self, job: Resource) -> None:
         directory = self._directory(job)

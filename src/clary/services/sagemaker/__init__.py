@@ -11,8 +11,9 @@ from clary.services.sagemaker.models import Models
 from clary.services.sagemaker.tags import Tags
 from clary.services.sagemaker.training_jobs import TrainingJobs
 from clary.services.sagemaker.transform_jobs import TransformJobs
+from clary.services.sagemaker.tuning_jobs import TuningJobs
 
-RESOURCES = (TrainingJobs, Models, EndpointConfigs, Endpoints, TransformJobs, Tags)
+RESOURCES = (TrainingJobs, Models, EndpointConfigs, Endpoints, TransformJobs, TuningJobs, Tags)
 
 
 def resources(platform: Platform) -> list[Any]:

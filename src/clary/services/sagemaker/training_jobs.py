@@ -1,4 +1,8 @@
-"""Training jobs: accept the request, record it, wake the loop that makes it true (`compute/control/training.py`)."""
+"""Training jobs: accept the request, record it, wake the loop that makes it true (`compute/control/training.py`).
+
+The tuning loop creates training jobs with members that no client can send (`storage/tuning_trials.py`); they are kept in
+the document with the rest, and DescribeTrainingJob shows those that it knows (`TuningJobArn`).
+"""
 
 from __future__ import annotations
 
@@ -56,7 +60,6 @@ UNENFORCED = (
     "ResourceConfig.KeepAlivePeriodInSeconds",
     "ResourceConfig.TrainingPlanArn",
     "ResourceConfig.VolumeKmsKeyId",
-    "RetryStrategy",
     "ServerlessJobConfig",
     "SessionChainingConfig.EnableSessionTagChaining",
     "StoppingCondition.MaxPendingTimeInSeconds",
@@ -82,17 +85,7 @@ class TrainingJobs:
 
     @operation("CreateTrainingJob")
     async def create_training_job(self, ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
-        require(request, REQUIRED)
-        refuse_unenforced(request, *UNENFORCED)
-        algorithm = _algorithm(request)
-        _check_hosts(request["ResourceConfig"], algorithm)
-        _check_checkpoints(request.get("CheckpointConfig"))
-        _check_max_runtime(request["StoppingCondition"])
-        _check_metrics(request["AlgorithmSpecification"].get("MetricDefinitions", []))
-        channels.check(request.get("InputDataConfig", []))
-        channels.bucket_and_key(request["OutputDataConfig"]["S3OutputPath"], "OutputDataConfig.S3OutputPath")
-        self.platform.extensions["authorizer"].pass_role(ctx, request["RoleArn"], "sagemaker.amazonaws.com")
-        await channels.check_objects(ctx, request.get("InputDataConfig", []), request["RoleArn"])
+        algorithm = await check(ctx, request)
         state = training_status.enter({}, "Starting", ctx.platform.clock.now())
         document = _complete(request, algorithm)
         job = await TRAINING_JOB.create(ctx, document, status="InProgress", state=state, wake="training")
@@ -127,8 +120,30 @@ class TrainingJobs:
         job = TRAINING_JOB.find(ctx, request)
         if job.status not in FINISHED:
             raise ResourceInUse(f"The training job {job.name} is in status {job.status}; stop it and wait before deleting it")
+        tuning = ctx.platform.resources.by_arn(job.document.get("TuningJobArn", ""))
+        if tuning is not None and tuning.status not in FINISHED:
+            raise ResourceInUse(
+                f"The training job {job.name} belongs to the hyperparameter tuning job {tuning.name}, which still needs it "
+                f"(status {tuning.status}); stop that and wait before deleting the training job"
+            )
         await TRAINING_JOB.delete(ctx, request)
         return {}
+
+
+async def check(ctx: Context, request: dict[str, Any]) -> Algorithm | Framework:
+    """What trains, of a CreateTrainingJob request that can be run. Raises what the caller should see of another one."""
+    require(request, REQUIRED)
+    refuse_unenforced(request, *UNENFORCED)
+    algorithm = _algorithm(request)
+    _check_hosts(request["ResourceConfig"], algorithm)
+    _check_checkpoints(request.get("CheckpointConfig"))
+    _check_max_runtime(request["StoppingCondition"])
+    _check_metrics(request["AlgorithmSpecification"].get("MetricDefinitions", []))
+    channels.check(request.get("InputDataConfig", []))
+    channels.bucket_and_key(request["OutputDataConfig"]["S3OutputPath"], "OutputDataConfig.S3OutputPath")
+    ctx.platform.extensions["authorizer"].pass_role(ctx, request["RoleArn"], "sagemaker.amazonaws.com")
+    await channels.check_objects(ctx, request.get("InputDataConfig", []), request["RoleArn"])
+    return algorithm
 
 
 def _algorithm(request: dict[str, Any]) -> Algorithm | Framework:

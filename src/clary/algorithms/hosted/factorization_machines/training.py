@@ -17,6 +17,7 @@ from clary.algorithms.hosted.factorization_machines import artifact
 from clary.algorithms.hosted.factorization_machines.quality import Quality
 from clary.algorithms.hosted.job import TrainingJob
 from clary.algorithms.hosted.rows import Rows
+from clary.algorithms.hosted.stop_request import StopRequest
 from clary.algorithms.recommend import initial
 from clary.algorithms.recommend.adam import Adam, Settings
 from clary.algorithms.recommend.initial import Start
@@ -42,11 +43,14 @@ class _Training:
         self._job, self._values, self._cluster = job, values, cluster
         self._binary = values["predictor_type"] == "binary_classifier"
         self._adam = Adam(_first(values), _settings(values))
+        self._stop_request = StopRequest()
 
     def run(self) -> None:
         data = self._rows("train")
         for epoch in range(self._values["epochs"]):
             self._epoch(data, epoch)
+            if self._stop_request.agreed(self._cluster):
+                break
         if self._cluster.is_leader:
             if "test" in self._job.channels:
                 self._test()
@@ -77,7 +81,7 @@ class _Training:
         seen = np.zeros(self._values["feature_dim"], np.int64)
         positive = 0.0
         batches = 0
-        for features, labels in self._chunks(data):
+        for features, labels in self._stop_request.until_told(self._chunks(data)):
             scores = self._adam.train(features, labels)
             if not np.isfinite(scores).all():
                 raise CustomerError(

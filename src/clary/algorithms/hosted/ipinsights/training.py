@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from clary.algorithms.embeddings.training import Exchange, Settings, Training, d
 from clary.algorithms.hosted.cluster import Arrays, Cluster
 from clary.algorithms.hosted.ipinsights.channel import EventChannel
 from clary.algorithms.hosted.job import TrainingJob
+from clary.algorithms.hosted.stop_request import StopRequest
 from clary.catalog.builtin.ipinsights import ALGORITHM
 
 DIMENSION = "ipinsights"
@@ -36,13 +38,16 @@ def train(opt_ml: Path) -> None:
         vector_dim=values["vector_dim"],
         num_ip_encoder_layers=values["num_ip_encoder_layers"],
     )
+    stop_request = StopRequest()
     with Cluster.join(job) as cluster:
         training = _training(network, values, cluster)
         for epoch in range(values["epochs"]):
-            _epoch(job, training, channels["train"], epoch, values)
+            _epoch(job, training, stop_request.until_told(channels["train"].blocks()), epoch, values)
             if "validation" in channels and job.is_leader:
                 auc = _validate(model, channels["validation"])
                 job.lines.quality("validation", "discriminator_auc", auc, "score", epoch=epoch)
+            if stop_request.agreed(cluster):
+                break
     if job.is_leader:
         model.save(job.model_file)
 
@@ -78,10 +83,10 @@ def _summed(parts: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
     return {**networks.sum_portable(parts), "rate": np.array(max(float(part["rate"]) for part in parts))}
 
 
-def _epoch(job: TrainingJob, training: Training, channel: EventChannel, epoch: int, values: dict[str, Any]) -> None:
+def _epoch(job: TrainingJob, training: Training, blocks: Iterable[Events], epoch: int, values: dict[str, Any]) -> None:
     start, total = time.time(), Progress()
     recent, interval = Progress(), values["batch_metrics_publish_interval"]
-    for batch, progress in enumerate(training.epoch(epoch, channel.blocks()), 1):
+    for batch, progress in enumerate(training.epoch(epoch, blocks), 1):
         total.add(progress)
         recent.add(progress)
         if batch % interval == 0:

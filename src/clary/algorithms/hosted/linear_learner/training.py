@@ -19,6 +19,7 @@ from clary.algorithms.hosted.linear_learner.effects import without_effect
 from clary.algorithms.hosted.linear_learner.reporting import Reporter
 from clary.algorithms.hosted.linear_learner.sampling import Reservoir, first_rows
 from clary.algorithms.hosted.rows import Rows
+from clary.algorithms.hosted.stop_request import StopRequest
 from clary.algorithms.linear import judging, training
 from clary.algorithms.linear.candidates import AUTO, NUM_MODELS
 from clary.algorithms.linear.judging import Judgement
@@ -75,6 +76,7 @@ class _Training:
         self._counts = np.zeros(self._classes)
         self._reporter = Reporter(job, self._recipe, "validation" in job.channels)
         self._epochs = 0
+        self._stop_request = StopRequest()
 
     def run(self) -> None:
         self._reporter.without_effect(without_effect(self._job.hyperparameters, self._recipe))
@@ -91,7 +93,13 @@ class _Training:
         self._validation = self._rows("validation", learner.features) if "validation" in self._job.channels else None
         try:
             model = training.train(
-                learner, self._recipe, self._mini_batches, self._judge, synchronise=self._merge, report=self._reporter.epoch
+                learner,
+                self._recipe,
+                self._mini_batches,
+                self._judge,
+                synchronise=self._merge,
+                report=self._reporter.epoch,
+                stopped=lambda: self._stop_request.agreed(self._cluster),
             )
         except FloatingPointError as error:
             raise CustomerError(str(error)) from error
@@ -136,7 +144,7 @@ class _Training:
             batches = self._train_rows.batches(self._recipe.mini_batch_size)
         else:
             batches = self._counted(self._reservoir.watch(batches))
-        for batch in batches:
+        for batch in self._stop_request.until_told(batches):
             assert batch.labels is not None
             if batch.columns > self._columns:  # sparse rows of an automatic feature_dim
                 raise CustomerError(

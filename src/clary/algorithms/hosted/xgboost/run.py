@@ -44,8 +44,14 @@ class Plan:
             settings["eval_metric"] = library
         elif names:
             settings["disable_default_eval_metric"] = True
-        termination = evaluation.StopWhenTold() if values.get("save_model_on_termination") == "true" else None
+        termination = evaluation.StopWhenTold() if _keeps_model(values) else None
         return cls(values, version, settings, names, termination)
+
+
+def _keeps_model(values: dict[str, Any]) -> bool:
+    """Whether a stopped job saves the model so far: when asked to, and in a tuning job, whose early stopping keeps models."""
+    tuned = "true" if "_tuning_objective_metric" in values else "false"
+    return values.get("save_model_on_termination", tuned) == "true"
 
 
 @dataclass(frozen=True, slots=True)

@@ -328,9 +328,9 @@ def test_when_nothing_succeeds_the_job_fails(sagemaker: Any) -> None:
 
 @pytest.mark.parametrize("regex", ["never printed: (.*)", r"\[\d+\]\t(train)-rmse"], ids=["never", "no-number"])
 def test_a_metric_that_never_appears_fails_the_job(sagemaker: Any, regex: str) -> None:
-    specification = definition()["AlgorithmSpecification"] | {"MetricDefinitions": [{"Name": "custom", "Regex": regex}]}
+    specification = definition()["AlgorithmSpecification"] | {"MetricDefinitions": [{"Name": "validation:mae", "Regex": regex}]}
     changes = {"TrainingJobDefinition": definition(AlgorithmSpecification=specification)}
-    objective = {"Type": "Maximize", "MetricName": "custom"}
+    objective = {"Type": "Maximize", "MetricName": "validation:mae"}
     name = f"silent-{len(regex)}"
     ended = run(sagemaker, job(name, trials=20, parallel=1, changes=changes, HyperParameterTuningJobObjective=objective))
     assert ended["HyperParameterTuningJobStatus"] == "Failed"

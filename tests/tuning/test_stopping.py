@@ -28,7 +28,8 @@ ENDED = [trial(0, 4, 2, 3), trial(1, 6, 6, 6), trial(2, 2, 4, 9, state="stopped"
         ((0, 0, 5.1), True),
         ((0, math.nan), True),
         ((), False),
-        ((9, 9, 9, 9), False),  # nobody has come as far
+        ((0, 0, 5.1, 0), True),  # nobody has come as far as four: the third counts
+        ((9, 9, 5, 9), False),
     ],
 )
 def test_median_rule(curve, stops):
@@ -40,13 +41,11 @@ def test_median_rule_maximizing():
     assert not median_rule(trial(3, 0, 3.0), ENDED, False)
 
 
-def test_median_rule_needs_three_that_ended_and_came_as_far():
-    bad = trial(9, 100, 100, state="running")
-    assert not median_rule(bad, ENDED[:2], True)
-    assert not median_rule(
-        bad, [*ENDED[:2], trial(2, 1), trial(4, 1, 1, state="running"), trial(5, 1, 1, state="failed")], True
-    )
-    assert not median_rule(bad, [*ENDED[:2], bad], True)
+def test_median_rule_needs_three_that_have_ended():
+    bad, ended = trial(9, 100, 100, state="running"), ENDED[:2]
+    assert not median_rule(bad, ended, True)
+    assert not median_rule(bad, [*ended, trial(4, 1, 1, state="running"), trial(5, 1, 1, state="failed"), trial(6), bad], True)
+    assert median_rule(bad, [*ended, trial(4, 1)], True), "all three have made the first report"
 
 
 SETTINGS = {"minimize": True, "min_resource": 1, "max_resource": 9, "eta": 3}

@@ -13,19 +13,20 @@ LEAST = 3
 
 
 def median_rule(trial: Trial, others: Sequence[Trial], minimize: bool) -> bool:
-    """Whether the last report of `trial` is worse than the median of the running averages, up to the same report, of the trials
-    that have finished or were stopped (TrainingJobEarlyStoppingType Auto; Golovin et al. 2017, section 3.2.1).
+    """Whether `trial` is worse than the median of the running averages, up to the same report, of the trials that have finished
+    or were stopped (TrainingJobEarlyStoppingType Auto; Golovin et al. 2017, section 3.2.1).
 
-    Never stops before `LEAST` such trials have reported as often. A NaN is worse than anything.
+    Compared is its last report that at least `LEAST` of them have made too: reports may come faster than anybody looks, and a
+    trial that has passed them all must not be safe for that. Never stops before `LEAST` such trials have reported. A NaN is
+    worse than anything.
     """
-    reports = len(trial.curve)
-    if not reports:
+    ended = [o for o in others if o.index != trial.index and o.state in ("finished", "stopped") and o.curve]
+    if not trial.curve or len(ended) < LEAST:
         return False
-    ended = [o for o in others if o.index != trial.index and o.state in ("finished", "stopped") and len(o.curve) >= reports]
-    if len(ended) < LEAST:
-        return False
-    averages = [sum(_cost(value, minimize) for value in other.curve[:reports]) / reports for other in ended]
-    return _cost(trial.curve[-1], minimize) > median(averages)
+    common = sorted((len(other.curve) for other in ended), reverse=True)[LEAST - 1]
+    reports = min(len(trial.curve), common)
+    averages = [sum(_cost(v, minimize) for v in o.curve[:reports]) / reports for o in ended if len(o.curve) >= reports]
+    return _cost(trial.curve[reports - 1], minimize) > median(averages)
 
 
 def successive_halving(

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from tests.scripts import SKLEARN, bundle
 
 IMAGE = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-xgboost:3.0-5"
 ROLE = "arn:aws:iam::000000000000:role/SageMakerRole"
@@ -249,7 +250,7 @@ def test_a_reached_target_ends_the_job(sagemaker: Any) -> None:
 
 
 def slow_grid(name: str, etas: list[str], **config: Any) -> dict[str, Any]:
-    """Trials that take long enough to be stopped, in the order of `etas`, one at a time."""
+    """Trials one at a time, of which those that learn slowly take long enough to be stopped."""
     ranges = {"CategoricalParameterRanges": [{"Name": "eta", "Values": etas}]}
     static = {"num_round": "100000", "nthread": "1", "early_stopping_rounds": "200"}
     changes = {"TrainingJobDefinition": definition(StaticHyperParameters=static)}
@@ -257,9 +258,11 @@ def slow_grid(name: str, etas: list[str], **config: Any) -> dict[str, Any]:
 
 
 def test_a_hopeless_trial_is_stopped_early_and_keeps_its_model(sagemaker: Any) -> None:
-    """The good ones end by themselves soon; the last learns next to nothing, for a long time if nobody stopped it."""
+    """The good ones end by themselves soon; one learns next to nothing, for a long time if nobody stopped it. With this seed
+    it comes last."""
     etas = ["0.9", "0.8", "0.7", "0.6", "0.5", "0.00001"]
-    ended = run(sagemaker, slow_grid("early", etas, TrainingJobEarlyStoppingType="Auto"))
+    ended = run(sagemaker, slow_grid("early", etas, TrainingJobEarlyStoppingType="Auto", RandomSeed=8))
+    assert trials(sagemaker, "early")[-1]["TunedHyperParameters"]["eta"] == "0.00001"
     assert ended["HyperParameterTuningJobStatus"] == "Completed", ended.get("FailureReason")
     hopeless = next(trial for trial in trials(sagemaker, "early") if trial["TunedHyperParameters"]["eta"] == "0.00001")
     assert hopeless["TrainingJobStatus"] == "Stopped"
@@ -310,6 +313,41 @@ def test_a_deleted_job_leaves_its_trials_and_frees_its_name(sagemaker: Any) -> N
     run(sagemaker, job("deleted", trials=1, parallel=1))
     (second,) = trials(sagemaker, "deleted")
     assert second["TrainingJobName"] != first["TrainingJobName"]
+
+
+SCRIPT = """
+    import argparse
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--rate", type=float)
+    parser.add_argument("--kind", type=str)
+    given = parser.parse_args()
+    for step in range(3):
+        print(f"score={given.rate + len(given.kind) + step / 100:.3f};", flush=True)
+"""
+
+
+def test_a_script_is_tuned_by_the_metric_that_it_prints(sagemaker: Any, s3: Any) -> None:
+    s3.put_object(Bucket=BUCKET, Key="sourcedir.tar.gz", Body=bundle({"train.py": SCRIPT}))
+    static = {"sagemaker_program": '"train.py"', "sagemaker_submit_directory": f'"s3://{BUCKET}/sourcedir.tar.gz"'}
+    metrics = [{"Name": "score", "Regex": "score=(.*?);"}]
+    script = definition(
+        AlgorithmSpecification={"TrainingImage": SKLEARN, "TrainingInputMode": "File", "MetricDefinitions": metrics},
+        StaticHyperParameters=static,
+        InputDataConfig=[channel("train")],
+    )
+    ranges = {
+        "ContinuousParameterRanges": [{"Name": "rate", "MinValue": "0", "MaxValue": "1"}],
+        "CategoricalParameterRanges": [{"Name": "kind", "Values": ['"long"', '"longer"']}],
+    }
+    objective = {"Type": "Maximize", "MetricName": "score"}
+    changes = {"TrainingJobDefinition": script}
+    request = job("script", trials=4, changes=changes, ParameterRanges=ranges, HyperParameterTuningJobObjective=objective)
+    ended = run(sagemaker, request)
+    assert ended["HyperParameterTuningJobStatus"] == "Completed", (ended.get("FailureReason"), trials(sagemaker, "script"))
+    for trial in trials(sagemaker, "script"):
+        tuned = trial["TunedHyperParameters"]
+        assert value(trial) == pytest.approx(float(tuned["rate"]) + len(tuned["kind"]) - 2 + 0.02, abs=1e-3)
+    assert value(ended["BestTrainingJob"]) == max(value(trial) for trial in trials(sagemaker, "script"))
 
 
 # --- failures -------------------------------------------------------------------------------------------------------

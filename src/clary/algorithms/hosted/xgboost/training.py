@@ -15,6 +15,7 @@ from clary.algorithms.hosted.job import TrainingJob
 from clary.algorithms.hosted.xgboost import artifact, cross_validation, data, parameters, run, team
 from clary.algorithms.hosted.xgboost.checkpoints import Checkpoints
 from clary.algorithms.hosted.xgboost.data import Data
+from clary.algorithms.hosted.xgboost.frames import without_pandas
 from clary.algorithms.hosted.xgboost.run import Plan, Start
 from clary.algorithms.hosted.xgboost.team import Team
 from clary.catalog.builtin.xgboost import ALGORITHM
@@ -32,12 +33,13 @@ def train(opt_ml: Path) -> None:
     job.require(ALGORITHM)
     for name in parameters.ignored(values):
         log.line(f"Hyperparameter {name} has no effect in XGBoost {xgboost.__version__}", "WARNING")
-    rows = data.read(job, values)
-    if len(job.hosts) == 1:
-        data.require_rows(rows)
-        _train_alone(job, values, rows)
-    else:
-        _train_together(job, values, rows)
+    with without_pandas():
+        rows = data.read(job, values)
+        if len(job.hosts) == 1:
+            data.require_rows(rows)
+            _train_alone(job, values, rows)
+        else:
+            _train_together(job, values, rows)
 
 
 def _train_alone(job: TrainingJob, values: dict[str, Any], rows: Data) -> None:

@@ -205,7 +205,7 @@ class Follower:
 
     def _public(self, seen: list[Seen], now: float) -> dict[str, Any]:
         details = self._progress.after(seen, self._plan.limits, now)
-        return public_state(self.job, self._trials.rows, details)
+        return public_state(self.job, self._trials.rows, self._trials.summaries, details)
 
     async def _write(self, changes: dict[str, Any], status: str | None = None) -> None:
         """Change the row, in one transaction, unless the job is gone."""
@@ -234,6 +234,7 @@ class Trials:
         self._platform = platform
         self._plan = plan
         self._rows: dict[int, Resource] = {}
+        self._summaries: dict[int, dict[str, Any]] = {}
         self._seen: dict[int, Seen] = {}
         self._curves: dict[int, Curve] = {}
 
@@ -241,6 +242,11 @@ class Trials:
     def rows(self) -> list[Resource]:
         """The training jobs, in order, as they were at the last look."""
         return [self._rows[index] for index in sorted(self._rows)]
+
+    @property
+    def summaries(self) -> list[dict[str, Any]]:
+        """HyperParameterTrainingJobSummary of each of them."""
+        return [self._summaries[index] for index in sorted(self._summaries)]
 
     def look(self, job: Resource, launched: int) -> list[Seen]:
         """The trials that were started, in order."""
@@ -254,6 +260,7 @@ class Trials:
         if row is None:
             return
         self._rows[index] = row
+        self._summaries[index] = tuning_trials.summary(row)
         self._seen[index] = self._plan.seen(index, row, self._curve(index, row))
 
     def _curve(self, index: int, row: Resource) -> list[float]:

@@ -89,6 +89,11 @@ class Plan:
         trial = Trial(index=number, values=values or {}, objective=objective, state=state, curve=tuple(curve))  # type: ignore[arg-type]
         return Seen(index, status, trial, definition)
 
+    @property
+    def _learns(self) -> bool:
+        """Whether what is tried depends on what was found; the other strategies are asked without telling them."""
+        return self.strategy == "Bayesian"
+
     def training_job(self, definition: int, values: dict[str, float | int | str]) -> dict[str, Any]:
         """CreateTrainingJob's request, but for name and tags."""
         return tuning.training_job(self.definitions[definition], values)
@@ -107,8 +112,8 @@ class Plan:
             "strategy": self.strategy,
             "arguments": arguments,
             "space": [_parameter(one) for one in chosen.ranges],
-            "trials": [_told(one.trial) for one in seen if one.definition == definition],
-            "prior": _prior(chosen, self.parents),
+            "trials": [_told(one.trial) for one in seen if one.definition == definition] if self._learns else [],
+            "prior": _prior(chosen, self.parents) if self._learns else [],
             "transfer": self.transfer,
             "index": number,
         }
@@ -155,15 +160,16 @@ def _prior(definition: Definition, parents: Sequence[dict[str, Any]]) -> list[di
     ]
 
 
-def public_state(job: Resource, trials: Sequence[Resource], details: dict[str, Any]) -> dict[str, Any]:
+def public_state(
+    job: Resource, trials: Sequence[Resource], summaries: Sequence[dict[str, Any]], details: dict[str, Any]
+) -> dict[str, Any]:
     """What Describe shows of the trials: counters, the best ones, what they cost, and how the search goes."""
-    summaries = [tuning_trials.summary(one) for one in trials]
     seconds = sum(one.state.get("TrainingTimeInSeconds", 0) for one in trials)
     state = tuning_trials.counters(list(trials)) | {
         "ConsumedResources": {"RuntimeInSeconds": seconds},
         "TuningJobCompletionDetails": details,
     }
-    if best := tuning_trials.best(summaries):
+    if best := tuning_trials.best(list(summaries)):
         state["BestTrainingJob"] = best
     if PARENT_BEST in job.document and job.document["WarmStartConfig"]["WarmStartType"] == "IdenticalDataAndAlgorithm":
         overall = tuning_trials.best([*job.document[PARENT_BEST], *([best] if best else [])])

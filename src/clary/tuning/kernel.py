@@ -34,6 +34,11 @@ class Features:
         return cls(column, np.where(np.isin(column, numeric), 1.0, 0.5), numeric, tuple(counts))
 
     @property
+    def numbers(self) -> np.ndarray:
+        """The features that are numbers, in the order of their columns."""
+        return np.flatnonzero(self.half == 1.0)
+
+    @property
     def columns(self) -> int:
         return len(self.categories)
 

@@ -15,16 +15,17 @@ ENUMERABLE = 2000
 """A space of at most so many configurations is looked through completely."""
 ASCENTS = 4
 SWEEPS = 3
+ROUGHLY = {"maxiter": 30, "ftol": 1e-5, "gtol": 1e-3}
+"""When an ascent ends: that is of a logarithm, of which a thousandth more or less is no matter."""
 
 
 @dataclass(frozen=True)
 class Search:
-    """encoding : of the space. posterior, best : what the acquisition is computed from. seen : (n, columns), tried already.
-    good : (k, columns), the best of them, near which candidates are drawn too."""
+    """encoding : of the space. posterior : what is known. seen : (n, columns), tried already. good : (k, columns), the best of
+    them, near which candidates are drawn too."""
 
     encoding: Encoding
     posterior: Posterior
-    best: np.ndarray
     seen: np.ndarray
     good: np.ndarray
 
@@ -49,7 +50,7 @@ class Search:
         return np.vstack([wide, moved])
 
     def _ranked(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        values = log_expected_improvement(self.posterior, self.best, rows)
+        values = log_expected_improvement(self.posterior, rows)
         order = np.argsort(-values, kind="stable")
         return rows[order], values[order]
 
@@ -80,10 +81,11 @@ class Search:
         def cost(x: np.ndarray) -> tuple[float, np.ndarray]:
             trial = row.copy()
             trial[free] = x
-            value, slope = with_slope(self.posterior, self.best, trial[None])
+            value, slope = with_slope(self.posterior, trial[None])
             return -float(value[0]), -slope[0, among_numbers]
 
-        found = minimize(cost, row[free], jac=True, method="L-BFGS-B", bounds=[(0.0, 1.0)] * len(free), options={"maxiter": 30})
+        bounds = [(0.0, 1.0)] * len(free)
+        found = minimize(cost, row[free], jac=True, method="L-BFGS-B", bounds=bounds, options=ROUGHLY)
         climbed = row.copy()
         climbed[free] = np.clip(found.x, 0, 1)
         return climbed

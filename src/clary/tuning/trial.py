@@ -15,13 +15,15 @@ State = Literal["running", "finished", "stopped", "failed"]
 @dataclass(frozen=True, slots=True)
 class Trial:
     """index: 0-based, unique within a job. objective: the final value; None while running, or when it failed. curve:
-    intermediate values, one per report (epoch, round), oldest first."""
+    intermediate values, one per report (epoch, round), oldest first. source: which job a parent's trial is from, where several
+    are given: jobs whose data differ have levels of their own."""
 
     index: int
     values: Values
     objective: float | None = None
     state: State = "running"
     curve: tuple[float, ...] = ()
+    source: str = ""
 
     @property
     def outcome(self) -> float | None:

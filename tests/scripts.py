@@ -35,6 +35,8 @@ def bundle(files: dict[str, str | bytes]) -> bytes:
 class Scientist:
     """An account with a bucket."""
 
+    group = GROUP
+
     def __init__(self, server: Any, account: str):
         self.server, self.account = server, account
         self.s3, self.sagemaker = server.client("s3", account=account), server.client("sagemaker", account=account)
@@ -111,13 +113,13 @@ class Scientist:
         return job["FailureReason"]
 
     def log(self, name: str, host: str = "algo-1") -> list[str]:
-        streams = self.logs.describe_log_streams(logGroupName=GROUP, logStreamNamePrefix=f"{name}/{host}-")["logStreams"]
+        streams = self.logs.describe_log_streams(logGroupName=self.group, logStreamNamePrefix=f"{name}/{host}-")["logStreams"]
         lines: list[str] = []
         for stream in streams:
             token: dict[str, str] = {}
             while True:
                 page = self.logs.get_log_events(
-                    logGroupName=GROUP, logStreamName=stream["logStreamName"], startFromHead=True, **token
+                    logGroupName=self.group, logStreamName=stream["logStreamName"], startFromHead=True, **token
                 )
                 if not page["events"]:
                     break

@@ -24,6 +24,7 @@ REQUESTS = {
         "UpdateEndpoint",
         "CreateTransformJob",
         "CreateHyperParameterTuningJob",
+        "CreateProcessingJob",
     ),
     "logs": ("CreateLogGroup", "PutLogEvents"),
     "cloudwatch": ("PutMetricData",),

@@ -289,7 +289,7 @@ def test_a_supervisor_killed_twice_fails_the_job(crash: Crash) -> None:
         os.kill(crash.supervisor(), signal.SIGKILL)
     job = crash.end()
     assert job["TrainingJobStatus"] == "Failed"
-    assert job["FailureReason"].startswith("InternalServerError: the supervisor of this training job was lost twice")
+    assert job["FailureReason"].startswith("InternalServerError: the supervisor of this job was lost twice")
 
 
 def test_a_supervisor_lost_while_the_server_is_away_is_noticed(crash: Crash) -> None:

@@ -44,6 +44,7 @@ JOURNEYS = {
     "awscli": Journey("awscli_main_job.sh", "222222222222", "awscli"),
     "sagemaker-v2": Journey("sagemaker_v2_estimator.py", "333333333333", "sagemaker-v2"),
     "sagemaker-v2, first-party algorithms": Journey("sagemaker_v2_first_party.py", "555555555555", "sagemaker-v2"),
+    "sagemaker-v2, processing": Journey("sagemaker_v2_processing.py", "666666666666", "sagemaker-v2"),
     "sagemaker-v3": Journey("sagemaker_v3_trainer.py", "444444444444", "sagemaker-v3"),
 }
 

@@ -16,7 +16,7 @@ from clary.core.identifiers import DEFAULT_REGION
 
 POLL_SECONDS = 1.0
 LAST_LINES = 10
-Name = Annotated[str, typer.Argument(help="A training job, a transform job or an endpoint.")]
+Name = Annotated[str, typer.Argument(help="A training job, a processing job, a transform job or an endpoint.")]
 
 
 def add_to(app: typer.Typer) -> None:

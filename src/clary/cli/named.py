@@ -1,4 +1,4 @@
-"""The thing that a name on the command line means: a training job, a transform job or an endpoint."""
+"""The thing that a name on the command line means: a training job, a processing job, a transform job or an endpoint."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ class Kind:
 JOB_OVER = ("Completed", "Failed", "Stopped")
 KINDS = (
     Kind("training job", "TrainingJob", "describe_training_job", "/aws/sagemaker/TrainingJobs", "{name}/", JOB_OVER),
+    Kind("processing job", "ProcessingJob", "describe_processing_job", "/aws/sagemaker/ProcessingJobs", "{name}/", JOB_OVER),
     Kind("transform job", "TransformJob", "describe_transform_job", "/aws/sagemaker/TransformJobs", "{name}/", JOB_OVER),
     Kind("endpoint", "Endpoint", "describe_endpoint", "/aws/sagemaker/Endpoints/{name}", "", ("Failed", "Deleting")),
 )

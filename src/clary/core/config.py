@@ -37,7 +37,7 @@ class Config:
     allow_reset: bool = False
     """Mount `POST /_clary/reset`, which wipes everything."""
     capacity_cpus: int = 0
-    """Training and transform jobs that run at a time; 0 means one per core."""
+    """Training, processing and transform jobs that run at a time; 0 means one per core."""
     job_retention_days: float = 30.0
     """How long the working directory of a finished job is kept; its record and its artifacts stay."""
     log_retention_days: float = 0.0

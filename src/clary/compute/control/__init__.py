@@ -6,7 +6,8 @@ when it starts listening (to reconcile what an earlier server left) and sets `wo
 """
 
 LOOPS = {
-    "training": "clary.compute.control.training:TrainingLoop",
+    "training": "clary.compute.control.job_loop:TrainingLoop",
+    "processing": "clary.compute.control.job_loop:ProcessingLoop",
     "tuning": "clary.compute.control.tuning:TuningLoop",
     "endpoints": "clary.compute.control.endpoints:EndpointLoop",
     "transform": "clary.compute.control.transform:TransformLoop",

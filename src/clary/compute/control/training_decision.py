@@ -12,8 +12,7 @@ from clary.compute.supervisor.record import cause_of
 ATTEMPTS = 2
 """A job whose host was lost runs once more from its beginning, then fails, unless its RetryStrategy says otherwise."""
 LOST = (
-    "InternalServerError: the supervisor of this training job was lost {times} (killed, or the machine went down); "
-    "create the job again"
+    "InternalServerError: the supervisor of this job was lost {times} (killed, or the machine went down); create the job again"
 )
 
 

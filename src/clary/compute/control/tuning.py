@@ -12,7 +12,7 @@ import logging
 from collections.abc import Coroutine
 from typing import Any
 
-from clary.compute.control import tail, training_job
+from clary.compute.control import jobs, tail, training_job
 from clary.compute.control.capacity import Capacity
 from clary.compute.control.suggestions import Suggestions
 from clary.compute.control.tuning_decision import Action, End, Finish, Launch, Progress, Seen, StopTrial, decide
@@ -278,9 +278,9 @@ class Curve:
         self._attempt = 0
 
     def read(self, platform: Platform, row: Resource) -> list[float]:
-        if self._attempt != training_job.attempt_of(row):  # it began anew after a lost host
-            self._attempt, self._offset, self._values = training_job.attempt_of(row), 0, []
-        path = training_job.directory(platform.config, row, training_job.hosts_of(row)[0]) / job_directory.METRICS
+        if self._attempt != jobs.attempt_of(row):  # it began anew after a lost host
+            self._attempt, self._offset, self._values = jobs.attempt_of(row), 0, []
+        path = jobs.directory(platform.config, row, training_job.KIND, training_job.hosts_of(row)[0]) / job_directory.METRICS
         metric = row.document["TuningObjective"]["MetricName"]
         while entries := tail.read(path, self._offset):
             self._offset = entries[-1][0]

@@ -47,13 +47,7 @@ def resolve(objects: Objects, spec: Spec) -> list[Channel]:
 
 
 def _resolve_one(objects: Objects, spec: Spec, channel: dict[str, Any]) -> Channel:
-    source = channel["DataSource"]["S3DataSource"]
-    find = _from_manifest if source["S3DataType"] == "ManifestFile" else _from_prefix
-    items = find(objects, source["S3Uri"])
-    if not items:
-        raise JobError(f"channel {channel['ChannelName']!r}: no objects found under {source['S3Uri']}")
-    if source.get("S3DataDistributionType") == "ShardedByS3Key":
-        items = shard(items, spec.hosts.index(spec.host), len(spec.hosts))
+    items = found(objects, spec, f"channel {channel['ChannelName']!r}", channel["DataSource"]["S3DataSource"])
     seed = channel.get("ShuffleConfig", {}).get("Seed")
     return Channel(
         name=channel["ChannelName"],
@@ -63,6 +57,17 @@ def _resolve_one(objects: Objects, spec: Spec, channel: dict[str, Any]) -> Chann
         record_io=channel.get("RecordWrapperType") == "RecordIO",
         shuffle_seed=seed,
     )
+
+
+def found(objects: Objects, spec: Spec, name: str, source: dict[str, Any]) -> list[Item]:
+    """What an S3 source (S3DataType, S3Uri, S3DataDistributionType) called `name` holds for this host. Raises `JobError`."""
+    find = _from_manifest if source["S3DataType"] == "ManifestFile" else _from_prefix
+    items = find(objects, source["S3Uri"])
+    if not items:
+        raise JobError(f"{name}: no objects found under {source['S3Uri']}")
+    if source.get("S3DataDistributionType") == "ShardedByS3Key":
+        return shard(items, spec.hosts.index(spec.host), len(spec.hosts))
+    return items
 
 
 def _from_prefix(objects: Objects, uri: str) -> list[Item]:

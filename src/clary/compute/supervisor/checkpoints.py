@@ -25,13 +25,23 @@ class Checkpoints:
     is kept, and every host starts with all of them.
     """
 
-    def __init__(self, objects: Objects, uri: str, directory: Path, scratch: Path, failed: Failed):
+    def __init__(
+        self,
+        objects: Objects,
+        uri: str,
+        directory: Path,
+        scratch: Path,
+        failed: Failed,
+        encryption: dict[str, str] | None = None,
+    ):
+        """`encryption` as `Objects.upload` takes it."""
         self._objects = objects.unstoppable()
         self._bucket, prefix = parse_uri(uri)
         self._prefix = f"{prefix.rstrip('/')}/" if prefix else ""
         self._directory = directory
         self._scratch = scratch
         self._failed = failed
+        self._encryption = encryption or {}
         self._kept: dict[Path, Version] = {}
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="checkpoints", daemon=True)
@@ -78,7 +88,7 @@ class Checkpoints:
         for path, version in files.items():
             if self._kept.get(path) != version and self._copy(path) == version:
                 key = self._prefix + path.relative_to(self._directory).as_posix()
-                self._objects.upload(self._scratch, self._bucket, key, {})
+                self._objects.upload(self._scratch, self._bucket, key, self._encryption)
                 self._kept[path] = version
 
     def _copy(self, path: Path) -> Version | None:

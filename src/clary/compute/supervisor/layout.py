@@ -18,7 +18,7 @@ def lay_out(opt_ml: OptMl, spec: Spec) -> None:
         directory.mkdir(parents=True, exist_ok=True)
     files = {
         "hyperparameters.json": spec.request.get("HyperParameters", {}),
-        "resourceconfig.json": resource_config(spec),
+        "resourceconfig.json": resource_config(spec, spec.request["ResourceConfig"].get("InstanceType", "")),
         "inputdataconfig.json": input_data_config(spec),
     }
     if spec.checkpoints:
@@ -29,9 +29,8 @@ def lay_out(opt_ml: OptMl, spec: Spec) -> None:
         (opt_ml.config / name).write_text(json.dumps(content))
 
 
-def resource_config(spec: Spec) -> dict[str, Any]:
+def resource_config(spec: Spec, instance_type: str) -> dict[str, Any]:
     """The hosts of the job, all of them on this machine."""
-    instance_type = spec.request["ResourceConfig"].get("InstanceType", "")
     hosts = list(spec.hosts)
     return {
         "current_host": spec.host,

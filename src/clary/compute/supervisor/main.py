@@ -40,7 +40,7 @@ def run(argument: dict[str, Any]) -> None:
 
 
 @contextlib.contextmanager
-def _naming(step: str) -> Iterator[None]:
+def naming(step: str) -> Iterator[None]:
     """Say in the reason of a failure which step it was."""
     try:
         yield
@@ -49,7 +49,10 @@ def _naming(step: str) -> Iterator[None]:
 
 
 class Supervisor:
-    """One run of one job host."""
+    """One run of one host of a training job; `supervisor/processing.py` has that of a processing job."""
+
+    RUNNING = "Training"
+    """The status of a job whose program runs."""
 
     def __init__(self, directory: Path, signals: Signals):
         self.directory = directory
@@ -61,7 +64,7 @@ class Supervisor:
         self.objects = Objects(Path(self.spec.server_file), self.spec.region, self.spec.credentials, signals.stopping)
         self.peers = Peers(directory, self.spec, signals.stopping)
         self.checkpoints: Checkpoints | None = None
-        self.script = Script(self.spec, self.opt_ml) if self.spec.script else None
+        self.script = self._script() if self.spec.script else None
         self.intermediate: Checkpoints | None = None
         self._failure = directory / "failure.json"
 
@@ -70,7 +73,7 @@ class Supervisor:
         if (self.directory / job_directory.STOP).exists():
             self.signals.stopping.set()
         try:
-            self._train_and_upload()
+            self._run_program()
         except StopRequested:
             self.record.outcome = "Stopped"
         except JobError as error:
@@ -84,16 +87,26 @@ class Supervisor:
         self.record.ended = time.time()
         job_directory.write_json(self.directory / job_directory.EXIT, self.record.document())
         self.peers.forget()
-        shutil.rmtree(self.opt_ml.data, ignore_errors=True)  # copies of what is in S3
+        shutil.rmtree(self._copies(), ignore_errors=True)
         (self.directory / job_directory.SPEC).unlink()  # it holds credentials
 
-    def _train_and_upload(self) -> None:
+    def _script(self) -> Script:
+        return Script(self.spec, self.opt_ml)
+
+    def _copies(self) -> Path:
+        """What is in S3 too, and not kept here."""
+        return self.opt_ml.data
+
+    def _lay_out(self) -> None:
         lay_out(self.opt_ml, self.spec)
+
+    def _run_program(self) -> None:
+        self._lay_out()
         kills = failures.kernel_kills()
         child = Child(self._argument())  # before the first thread; it imports while the data come
         try:
             self._get_ready()
-            self.journal.status("Training")
+            self.journal.status(self.RUNNING)
             child.go()
             self.record.training_started = time.time()
             ending = watch(child, self.journal, self.signals, self._max_runtime())
@@ -103,30 +116,33 @@ class Supervisor:
         self.record.training_ended = time.time()
         self.record.exit_code = ending.code
         self._judge(ending, failures.kernel_kills() > kills)
+        self._keep_results()
+
+    def _keep_results(self) -> None:
         for kept, step in ((self.checkpoints, "Checkpoint upload failed"), (self.intermediate, "Intermediate upload failed")):
             if kept:
-                with _naming(step):
+                with naming(step):
                     kept.finish()
         if self.spec.is_first_host:
-            with _naming("Artifact upload failed"):
+            with naming("Artifact upload failed"):
                 self._upload()
 
     def _get_ready(self) -> None:
         """Everything that the program needs, and what it would be a pity to find missing when it has ended."""
         self.journal.status("Downloading")
-        with _naming("Artifact upload failed"):
+        with naming("Artifact upload failed"):
             self.objects.check_bucket(parse_uri(self.spec.output["S3OutputPath"])[0])
-        with _naming("Data download failed"):
+        with naming("Data download failed"):
             self._feed()
         if self.script:
             self._get_script_ready(self.script)
         if self.spec.checkpoints:
-            with _naming("Checkpoint download failed"):
+            with naming("Checkpoint download failed"):
                 self.checkpoints = self._restored(self.spec.checkpoints)
             self.checkpoints.start()
 
     def _get_script_ready(self, script: Script) -> None:
-        with _naming("Source download failed"):
+        with naming("Source download failed"):
             script.fetch(self.objects)
         if uri := script.intermediate_output:
             directory, scratch = self.opt_ml.root / "output" / "intermediate", self.directory / "intermediate.part"
@@ -146,10 +162,13 @@ class Supervisor:
         return {
             "program": self.spec.program,
             "opt_ml": str(self.opt_ml.root),
-            "environment": of_script | environment(self.spec) | self.peers.meeting_place(),
+            "environment": of_script | self._environment(),
             "failure": str(self._failure),
             **(self.script.argument() if self.script else {}),
         }
+
+    def _environment(self) -> dict[str, str]:
+        return environment(self.spec) | self.peers.meeting_place()
 
     def _max_runtime(self) -> int:
         return self.spec.request.get("StoppingCondition", {}).get("MaxRuntimeInSeconds", DEFAULT_MAX_RUNTIME)

@@ -22,6 +22,8 @@ class ExitRecord:
     """For `clary why`: `type`, `message`, `traceback` (its end) where there was an exception, and `log`, the last lines."""
     metrics: dict[str, tuple[float, int]] = field(default_factory=dict)
     """Name -> last value and its time in milliseconds."""
+    message: str = ""
+    """What the program left to be said of its end, whatever that was: the ExitMessage of a processing job."""
     artifact: str = ""
     """URI of the stored model, `""` when there is none."""
     artifact_bytes: int = 0

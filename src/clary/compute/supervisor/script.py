@@ -78,6 +78,16 @@ class Script:
         return Training.read(self._opt_ml.root, self._spec.request.get("Environment", {}))
 
 
+class ProcessingScript(Script):
+    """The command of a processing job: its image has no toolkit, so nothing stands around what it says."""
+
+    def failure(self, code: int, last_lines: Sequence[str], out_of_memory: bool) -> dict[str, str]:
+        extra = _extra(code, out_of_memory)
+        said = errors.told(last_lines)
+        message = "; ".join(part for part in (said, extra) if part)
+        return super().failure(code, last_lines, out_of_memory) | {"message": message or "the program said nothing"}
+
+
 def _of_the_script(lines: Sequence[str]) -> Sequence[str]:
     """Lines of a log without what the toolkit says before the script begins."""
     return lines[lines.index(INVOKING) + 2 :] if INVOKING in lines else lines

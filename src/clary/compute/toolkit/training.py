@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from clary.compute.toolkit import driver_files, in_process, layers
+from clary.compute.toolkit.command import at_hand, script_of
 from clary.compute.toolkit.entry_point import Kind, check, command, kind_of, locate
 from clary.compute.toolkit.environments import Choice, Environments
 from clary.compute.toolkit.errors import CommandFailed, CustomerError
@@ -103,7 +104,7 @@ def run(opt_ml: Path) -> NoReturn:
     os.environ["PATH"] = f"{python.parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
     os.environ["VIRTUAL_ENV"] = str(python.parent.parent)
     if plan.command:
-        _become(driver_files.at(opt_ml, plan.command), opt_ml / "code")
+        _run_command(driver_files.at(opt_ml, plan.command), opt_ml, python, plan.in_process and _is_here(choice, found))
     training, code = Training.read(opt_ml, os.environ), opt_ml / "code"
     check(training.entry_point)
     script, kind = locate(code, training.entry_point), kind_of(code, training.entry_point)
@@ -111,12 +112,27 @@ def run(opt_ml: Path) -> NoReturn:
     shown = command(kind, training.entry_point, training.arguments, str(python))
     print(f"{INVOKING}\n\n{' '.join(shown)}\n", flush=True)
     os.chdir(code)
-    if kind is Kind.SCRIPT and choice.is_own and plan.in_process and len(found) == len(choice.layers):
+    if kind is Kind.SCRIPT and plan.in_process and _is_here(choice, found):
         _look_like(python)
         in_process.run(script, training.arguments, training.entry_point)
     if kind is Kind.COMMAND:
         script.chmod(0o755)
     _become(shown, code)
+
+
+def _is_here(choice: Choice, found: Sequence[str]) -> bool:
+    """Whether this process has the Python and all the packages that the script is to have."""
+    return choice.is_own and len(found) == len(choice.layers)
+
+
+def _run_command(given: Sequence[str], opt_ml: Path, python: Path, may_stay: bool) -> NoReturn:
+    """Become the command of a job, in its source directory. Raises `CustomerError`."""
+    directory = opt_ml / "processing" if (opt_ml / "processing").is_dir() else opt_ml / "code"
+    if may_stay and (named := script_of(given)) and (script := Path(directory, named[0])).is_file():
+        os.chdir(directory)
+        _look_like(python)
+        in_process.run(script, named[1:], named[0])
+    _become(at_hand(given, str(python)), directory)
 
 
 def _python_path(code: Path) -> str:

@@ -1,4 +1,4 @@
-"""Training jobs: accept the request, record it, wake the loop that makes it true (`compute/control/training.py`).
+"""Training jobs: accept the request, record it, wake the loop that makes it true (`compute/control/job_loop.py`).
 
 The tuning loop creates training jobs with members that no client can send (`storage/tuning_trials.py`); they are kept in
 the document with the rest, and DescribeTrainingJob shows those that it knows (`TuningJobArn`).

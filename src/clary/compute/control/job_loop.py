@@ -1,4 +1,7 @@
-"""The training loop: makes every accepted training job true, and goes on where an earlier server left off."""
+"""The loops of training and of processing jobs: make every accepted job true, go on where an earlier server left off.
+
+What the two kinds of jobs do not share is said by a module per kind (`JobKind`).
+"""
 
 from __future__ import annotations
 
@@ -6,12 +9,11 @@ import asyncio
 import contextlib
 import logging
 import os
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-from clary.catalog import training_status
-from clary.compute.control import tail, training_job
+from clary.compute.control import jobs, processing_job, tail, training_job
 from clary.compute.control.capacity import Capacity
 from clary.compute.control.retention import sweep_forever
 from clary.compute.control.shipping import Shipper
@@ -21,6 +23,8 @@ from clary.compute.runner.fork_server import ForkServers
 from clary.compute.runner.observation import Observation
 from clary.compute.runner.process import ProcessRunner
 from clary.compute.supervisor.failures import LONGEST_REASON
+from clary.compute.supervisor.spec import Spec
+from clary.core.config import Config
 from clary.core.errors import ServiceError
 from clary.core.service import Platform
 from clary.storage.resources import Resource, Transaction
@@ -36,22 +40,55 @@ _MOST_FAILED_STARTS = 5
 _DELAY_SECONDS, _LONGEST_DELAY_SECONDS = 0.5, 10.0
 
 
-class TrainingLoop:
-    """Follows each unfinished training job with a task of its own; sleeps when there is none."""
+class JobKind(Protocol):
+    """A kind of jobs; `control/training_job.py` and `control/processing_job.py` are such modules."""
 
-    def __init__(self, platform: Platform):
+    KIND: str
+    """Of the rows and of the jobs' directories."""
+    WORDS: str
+    LOG_GROUP: str
+    METRIC_NAMESPACE: str
+    SUPERVISOR: str
+    """`module:function` that supervises one host."""
+
+    def hosts_of(self, job: Resource) -> list[str]: ...
+
+    def max_runtime(self, job: Resource) -> int:
+        """Seconds."""
+
+    def spec(self, config: Config, job: Resource, host: str, credentials: Mapping[str, Any]) -> tuple[str, Spec]:
+        """The runtime to start the supervisor of `host` in, and what to tell it. Raises `jobs.UnknownImage`."""
+
+    def while_waiting(self, state: dict[str, Any], now: float) -> dict[str, Any]:
+        """`state` of a job that waits for a slot."""
+
+    def after_statuses(self, state: dict[str, Any], entries: Sequence[tuple[int, Mapping[str, Any]]]) -> dict[str, Any]:
+        """`state` after what the supervisor of the first host recorded in `status.jsonl` (offset after the line, line)."""
+
+    def after_loss(self, state: dict[str, Any], attempt: int, now: float) -> dict[str, Any]:
+        """`state` at the beginning of the attempt after `attempt`, whose host was lost."""
+
+    def after_end(self, state: dict[str, Any], end: Finish, now: float) -> dict[str, Any]:
+        """`state` of a finished job."""
+
+
+class JobLoop:
+    """Follows each unfinished job of one kind with a task of its own; sleeps when there is none."""
+
+    def __init__(self, platform: Platform, kind: JobKind):
         self.platform = platform
+        self.kind = kind
         self.woken = asyncio.Event()
         self._followers: dict[str, Follower] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
         """Until cancelled: a follower for every job that is not finished, told whenever something changed."""
-        runner = ProcessRunner(ForkServers.of(self.platform))
-        self._begin(sweep_forever(self.platform, training_job.KIND, ACTIVE), "job retention")
+        runner = ProcessRunner(ForkServers.of(self.platform), self.kind.SUPERVISOR)
+        self._begin(sweep_forever(self.platform, self.kind.KIND, ACTIVE), f"{self.kind.WORDS} retention")
         try:
             while True:
-                for job in self.platform.resources.every(training_job.KIND, status=ACTIVE):
+                for job in self.platform.resources.every(self.kind.KIND, status=ACTIVE):
                     self._follow(job, runner)
                 await self.woken.wait()
                 self.woken.clear()
@@ -64,8 +101,8 @@ class TrainingLoop:
         if follower := self._followers.get(job.arn):
             follower.woken.set()
             return
-        follower = self._followers[job.arn] = Follower(self.platform, runner, job)
-        task = self._begin(follower.run(), f"training job {job.name}")
+        follower = self._followers[job.arn] = Follower(self.platform, runner, job, self.kind)
+        task = self._begin(follower.run(), f"{self.kind.WORDS} {job.name}")
         task.add_done_callback(lambda done: self._ended(job.arn, done))
 
     def _begin(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
@@ -84,16 +121,27 @@ class TrainingLoop:
         asyncio.get_running_loop().call_later(_LONGEST_DELAY_SECONDS if error else 0, self.woken.set)
 
 
+class TrainingLoop(JobLoop):
+    def __init__(self, platform: Platform):
+        super().__init__(platform, training_job)
+
+
+class ProcessingLoop(JobLoop):
+    def __init__(self, platform: Platform):
+        super().__init__(platform, processing_job)
+
+
 class Follower:
     """Brings one job to its end: compare what is wanted with what is observed, act, wait for a change, again."""
 
-    def __init__(self, platform: Platform, runner: ProcessRunner, job: Resource):
+    def __init__(self, platform: Platform, runner: ProcessRunner, job: Resource, kind: JobKind):
         self.platform = platform
         self.runner = runner
         self.job = job
+        self.kind = kind
         self.woken = asyncio.Event()
         self._failed_starts = 0
-        self._shipper = Shipper(platform, training_job.LOG_GROUP, training_job.METRIC_NAMESPACE)
+        self._shipper = Shipper(platform, kind.LOG_GROUP, kind.METRIC_NAMESPACE)
 
     async def run(self) -> None:
         """Returns when the job's end is committed, or the job is gone. A round that fails (a full disk) is tried again."""
@@ -106,7 +154,7 @@ class Follower:
                     failures = 0
                 except Exception:
                     failures += 1
-                    logger.exception("training job %s: round failed (%d in a row)", self.job.name, failures)
+                    logger.exception("%s %s: round failed (%d in a row)", self.kind.WORDS, self.job.name, failures)
                     await asyncio.sleep(min(failures * _DELAY_SECONDS, _LONGEST_DELAY_SECONDS))
         finally:
             capacity.release(self._share)
@@ -123,7 +171,8 @@ class Follower:
             capacity.take(self._share)
             return
         if not capacity.is_free:
-            await self._enter("Pending")
+            now = self.platform.clock.now()
+            await self._write(lambda job: {"state": self.kind.while_waiting(job.state, now)})
         turn = asyncio.create_task(capacity.wait(self._share))
         try:
             while not turn.done() and self._refresh() and self.job.status == "InProgress":
@@ -145,22 +194,22 @@ class Follower:
 
     def _refresh(self) -> bool:
         """Read the row again; False when there is nothing left to do."""
-        job = self.platform.resources.get(training_job.KIND, self.job.scope, self.job.name)
+        job = self.platform.resources.get(self.kind.KIND, self.job.scope, self.job.name)
         if job is None or job.arn != self.job.arn or job.status not in ACTIVE:
             return False
         self.job = job
         return True
 
     def _directory(self, host: str) -> Path:
-        return training_job.directory(self.platform.config, self.job, host)
+        return jobs.directory(self.platform.config, self.job, self.kind.KIND, host)
 
     def _observe(self) -> Mapping[str, Observation]:
-        return {host: self.runner.observe(self._directory(host)) for host in training_job.hosts_of(self.job)}
+        return {host: self.runner.observe(self._directory(host)) for host in self.kind.hosts_of(self.job)}
 
     async def _round(self) -> None:
         observed = self._observe()
         await self._ship()
-        actions = decide(self.job.status, training_job.attempt_of(self.job), observed, training_job.retries_of(self.job))
+        actions = decide(self.job.status, jobs.attempt_of(self.job), observed, jobs.retries_of(self.job))
         for action in actions:
             await self._act(action)
         if not any(isinstance(action, Start | Retry | Finish) for action in actions):
@@ -185,7 +234,7 @@ class Follower:
             if error.status >= 500:
                 raise
             await self._finish(Finish("Failed", "Failed", f"ClientError: {error.message}"[:LONGEST_REASON]))
-        except (OSError, training_job.UnknownImage) as error:
+        except (OSError, jobs.UnknownImage) as error:
             self._failed_starts += 1
             if self._failed_starts < _MOST_FAILED_STARTS:
                 raise
@@ -193,11 +242,11 @@ class Follower:
             await self._finish(Finish("Failed", "Failed", reason[:LONGEST_REASON]))
 
     async def _start_once(self, host: str) -> None:
-        seconds = self.job.document["StoppingCondition"]["MaxRuntimeInSeconds"] + 7 * 86400
+        seconds = self.kind.max_runtime(self.job) + 7 * 86400
         credentials = await self.platform.extensions["credentials"].for_role(
             self.job.document["RoleArn"], "SageMaker", self.job.scope, seconds
         )
-        runtime, spec = training_job.spec(self.platform.config, self.job, host, credentials)
+        runtime, spec = self.kind.spec(self.platform.config, self.job, host, credentials)
         await self.runner.start(self._directory(host), runtime, spec.document())
 
     async def _changed(self, observed: Mapping[str, Observation]) -> None:
@@ -216,28 +265,27 @@ class Follower:
 
     async def _ship(self) -> None:
         """Logs and metrics to where clients read them, then the secondary status."""
-        for host in training_job.hosts_of(self.job):
-            await self._shipper.ship(self.job, self._directory(host), training_job.log_stream(self.job, host))
-        path = self._directory(training_job.hosts_of(self.job)[0]) / job_directory.STATUS
+        for host in self.kind.hosts_of(self.job):
+            await self._shipper.ship(self.job, self._directory(host), jobs.log_stream(self.job, host))
+        path = self._directory(self.kind.hosts_of(self.job)[0]) / job_directory.STATUS
         if entries := tail.read(path, self.job.state.get("_status_offset", 0)):
-            await self._write(lambda job: {"state": training_job.after_statuses(job.state, entries)})
-
-    async def _enter(self, secondary: str) -> None:
-        now = self.platform.clock.now()
-        await self._write(lambda job: {"state": training_status.enter(job.state, secondary, now)})
+            await self._write(lambda job: {"state": self.kind.after_statuses(job.state, entries)})
 
     async def _retry(self) -> None:
-        attempt, now = training_job.attempt_of(self.job), self.platform.clock.now()
+        attempt, now = jobs.attempt_of(self.job), self.platform.clock.now()
         logger.warning(
-            "training job %s: its supervisor is gone without an exit record; attempt %d follows", self.job.name, attempt + 1
+            "%s %s: its supervisor is gone without an exit record; attempt %d follows",
+            self.kind.WORDS,
+            self.job.name,
+            attempt + 1,
         )
-        await self._write(lambda job: {"state": training_job.after_loss(job.state, attempt, now)})
+        await self._write(lambda job: {"state": self.kind.after_loss(job.state, attempt, now)})
 
     async def _finish(self, end: Finish) -> None:
         """Commit the end, after everything the job said has been shipped."""
         await self._ship()
         now = self.platform.clock.now()
-        await self._write(lambda job: {"status": end.status, "state": training_job.after_end(job.state, end, now)})
+        await self._write(lambda job: {"status": end.status, "state": self.kind.after_end(job.state, end, now)})
 
     async def _write(self, change: Callable[[Resource], dict[str, Any]]) -> None:
         """Change the row in one transaction. Whatever was decided for another status than it has by then is not done:
@@ -245,7 +293,7 @@ class Follower:
         expected = self.job.status
 
         def work(tx: Transaction) -> None:
-            job = tx.get(training_job.KIND, self.job.scope, self.job.name)
+            job = tx.get(self.kind.KIND, self.job.scope, self.job.name)
             if job is not None and job.arn == self.job.arn and job.status == expected:
                 changed = tx.update(job, modified=self.platform.clock.now(), **change(job))
                 if changed.status != expected and "TuningJobArn" in job.document:

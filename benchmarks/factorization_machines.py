@@ -53,7 +53,7 @@ class Ratings:
 
 def main() -> None:
     options = _options()
-    data = _movielens(options.data) if options.data else _made_up()
+    data = movielens(options.data) if options.data else _made_up()
     with threadpool_limits(1):
         _adam(data, options.repeats)
         _gibbs(data, options.repeats)
@@ -136,7 +136,7 @@ def _say_seeds(name: str, found: list[float]) -> None:
     print(f"rmse of {SEEDS} seeds, {name}: {statistics.mean(found):.4f} +- {statistics.stdev(found):.4f}")
 
 
-def _movielens(directory: Path) -> Ratings:
+def movielens(directory: Path) -> Ratings:
     import pandas as pd
 
     path = directory / "movielens_small" / "ratings.csv.gz"

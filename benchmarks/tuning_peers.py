@@ -11,11 +11,12 @@ import logging
 import tempfile
 import warnings
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
 
-from clary.tuning import Categorical, Continuous, Integer, Space
+from clary.tuning import Bayesian, Categorical, Continuous, Integer, Random, Sobol, Space, Trial
 
 Values = Mapping[str, Any]
 LOG = "Logarithmic"
@@ -23,7 +24,7 @@ START = 10
 """Settings that BoTorch and SMAC3 spread over the space first; Optuna's own number."""
 
 
-class Peer(Protocol):
+class Optimizer(Protocol):
     """Searches a space for the lowest objective. What is asked may be told in any order, or later, or other values instead."""
 
     def ask(self) -> Values:
@@ -33,7 +34,12 @@ class Peer(Protocol):
         """`objective` was measured at `measured`, in the place of `asked`, which are the same unless a table has only neighbours."""
 
 
-def peers() -> dict[str, Callable[[Space, int], Peer]]:
+def ours() -> dict[str, Callable[[Space, int], Optimizer]]:
+    """Clary's own, by name."""
+    return {f"Clary {kind.__name__}": partial(Ours, kind=kind) for kind in (Bayesian, Random, Sobol)}
+
+
+def peers() -> dict[str, Callable[[Space, int], Optimizer]]:
     """By name, those whose libraries are installed: called with the space and a seed."""
     return {name: make for name, (make, needs) in _PEERS.items() if not _absent(needs)}
 
@@ -42,6 +48,23 @@ def missing() -> str:
     """One line that says which peers are left out and why; empty if none is."""
     left_out = [f"{name} ({', '.join(absent)})" for name, (_, needs) in _PEERS.items() if (absent := _absent(needs))]
     return f"not installed, so left out: {'; '.join(left_out)}" if left_out else ""
+
+
+class Ours:
+    """A strategy of clary.tuning, which is a function of the history: it is called with all trials so far."""
+
+    def __init__(self, space: Space, seed: int, kind: Callable[..., Any]):
+        self._space, self._strategy = space, kind(seed=seed, minimize=True)
+        self._trials: list[Trial] = []
+
+    def ask(self) -> Values:
+        values = self._strategy.suggest(self._space, self._trials, len(self._trials))
+        self._trials.append(Trial(len(self._trials), values, state="running"))
+        return values
+
+    def tell(self, asked: Values, measured: Values, objective: float) -> None:
+        at = next(at for at, trial in enumerate(self._trials) if trial.state == "running" and trial.values == asked)
+        self._trials[at] = Trial(at, measured, objective, "finished")
 
 
 class Optuna:
@@ -205,27 +228,27 @@ def _ends(parameter: Continuous | Integer) -> tuple[float, float]:
     return (float(np.log(ends[0])), float(np.log(ends[1]))) if parameter.scale == LOG else ends
 
 
-def _tpe(space: Space, seed: int) -> Peer:
+def _tpe(space: Space, seed: int) -> Optimizer:
     import optuna
 
     return Optuna(space, optuna.samplers.TPESampler(seed=seed))
 
 
-def _gp(space: Space, seed: int) -> Peer:
+def _gp(space: Space, seed: int) -> Optimizer:
     import optuna
 
     return Optuna(space, optuna.samplers.GPSampler(seed=seed))
 
 
-def _smac_forest(space: Space, seed: int) -> Peer:
+def _smac_forest(space: Space, seed: int) -> Optimizer:
     return Smac(space, seed, "HyperparameterOptimizationFacade")
 
 
-def _smac_gp(space: Space, seed: int) -> Peer:
+def _smac_gp(space: Space, seed: int) -> Optimizer:
     return Smac(space, seed, "BlackBoxFacade")
 
 
-_PEERS: dict[str, tuple[Callable[[Space, int], Peer], tuple[str, ...]]] = {
+_PEERS: dict[str, tuple[Callable[[Space, int], Optimizer], tuple[str, ...]]] = {
     "Optuna TPE": (_tpe, ("optuna",)),
     "Optuna GP": (_gp, ("optuna", "torch")),
     "BoTorch": (BoTorch, ("torch", "botorch")),

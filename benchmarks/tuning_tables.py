@@ -1,4 +1,4 @@
-"""Tables of trials: five real tuning problems, each trained at a few thousand settings once, with the metric of every round.
+"""Tables of trials: five real tuning problems, each trained at a thousand or two settings once, with the metric of every round.
 
 Settings are scrambled Sobol points of the scaled unit cube, so that a table is as dense everywhere. A table is made when it is
 missing and kept in build/tuning (about 45 minutes of one core for all five).
@@ -25,6 +25,7 @@ from scipy.stats import qmc
 from threadpoolctl import threadpool_limits
 
 from clary.algorithms import FactorizationMachines, LinearLearner, XGBoost
+from clary.tuning import Categorical, Continuous, Integer, Space
 
 HOME = Path(__file__).parent.parent / "build" / "tuning"
 DATA = Path(__file__).parent.parent.parent / "shared" / "data"
@@ -50,6 +51,12 @@ class Axis:
             return self.choices[int(unit * len(self.choices))]
         value = self.low * (self.high / self.low) ** unit if self.log else self.low + unit * (self.high - self.low)
         return round(value) if self.whole else value
+
+    def parameter(self) -> Categorical | Continuous | Integer:
+        if self.choices:
+            return Categorical(self.name, self.choices)
+        scale = "Logarithmic" if self.log else "Linear"
+        return Integer(self.name, int(self.low), int(self.high), scale) if self.whole else Continuous(self.name, self.low, self.high, scale)
 
     def places(self, value: Value) -> list[float]:
         """Coordinates of a value in the unit cube, one per choice: settings that differ in one choice are 1 apart."""
@@ -83,6 +90,10 @@ class Problem:
         """Of one entry in the unit cube."""
         return np.array([place for axis in self.axes for place in axis.places(values[axis.name])])
 
+    def space(self) -> Space:
+        """For our optimisers."""
+        return Space(tuple(axis.parameter() for axis in self.axes))
+
     def path(self) -> Path:
         """Of the table; another one when what is searched is another. Delete it when the algorithm has changed."""
         searched = repr((self.metric, self.rounds, self.axes, self.entries)).encode()
@@ -103,6 +114,12 @@ class Table:
     def objectives(self) -> np.ndarray:
         """(entries,): the metric of the last round, as the service takes it."""
         return self.curves[:, -1]
+
+    def nearest(self, values: Values, allowed: np.ndarray) -> tuple[int, float]:
+        """The entry with the least Euclidean distance to `values` among those `allowed` (entries,), and that distance."""
+        distances = np.linalg.norm(self.places - self.problem.places(values), axis=1)
+        at = int(np.where(allowed, distances, np.inf).argmin())
+        return at, float(distances[at])
 
 
 def table(problem: Problem, data: Path = DATA) -> Table:
@@ -163,13 +180,14 @@ def _factorized(data: Ratings, values: Values) -> Iterator[float]:
 
 
 def _bank(data: Path) -> Split:
-    """The direct marketing data; `duration`, which is only known afterwards, is left out, and text becomes columns of 0 and 1."""
+    """The direct marketing data; `duration`, which is only known afterwards, is left out, and text becomes numbers in order of the words."""
     import pandas as pd
 
     parts = [pd.read_csv(data / "bank_marketing" / f"bank_marketing_{part}.csv.gz") for part in ("train", "test")]
     rows = pd.concat(parts).drop(columns="duration")
-    labels = (rows.pop("y") == "yes").to_numpy(np.float32)
-    whole = np.column_stack([labels, pd.get_dummies(rows).to_numpy(np.float32)])
+    labels = rows.pop("y") == "yes"
+    coded = rows.apply(lambda column: column if column.dtype.kind in "if" else column.astype("category").cat.codes)
+    whole = np.column_stack([labels, coded]).astype(np.float32)
     return Split(whole[: len(parts[0])], whole[len(parts[0]) :])
 
 
@@ -220,7 +238,7 @@ PROBLEMS = (
         True,
         ROUNDS,
         (*_TREES, Axis("gamma", 0, 5), Axis("alpha", 0.01, 1000, log=True)),
-        4096,
+        2048,
         partial(abalone, seed=0),
         partial(_boosted, objective="reg:squarederror", metric="rmse"),
     ),
@@ -230,7 +248,7 @@ PROBLEMS = (
         False,
         ROUNDS,
         (*_TREES, Axis("lambda", 0.01, 1000, log=True)),
-        2048,
+        1024,
         _bank,
         partial(_boosted, objective="binary:logistic", metric="auc"),
     ),
@@ -240,12 +258,12 @@ PROBLEMS = (
         True,
         ROUNDS,
         (*_TREES, Axis("lambda", 0.01, 1000, log=True), Axis("alpha", 0.01, 1000, log=True)),
-        4096,
+        2048,
         _churn,
         partial(_boosted, objective="binary:logistic", metric="logloss"),
     ),
-    Problem("linear learner letters", "validation:objective_loss", True, EPOCHS, _DESCENT, 4096, _letters, _linear),
-    Problem("FM MovieLens", "test:rmse", True, EPOCHS, _FACTORS, 4096, movielens, _factorized),
+    Problem("linear learner letters", "validation:objective_loss", True, EPOCHS, _DESCENT, 2048, _letters, _linear),
+    Problem("FM MovieLens", "test:rmse", True, EPOCHS, _FACTORS, 2048, movielens, _factorized),
 )
 
 

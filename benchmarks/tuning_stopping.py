@@ -1,7 +1,7 @@
 """Stopping trials early: the median rule against none, and Hyperband against random search, on the tables' measured curves.
 
-Workers train trials at the same time, asynchronously: each report comes after the CPU time that a round of that trial took, and a
-rule looks at it at once. Nothing is trained; the rules are those that tuning jobs use, and a stopped trial counts with its last
+Workers train trials at the same time, asynchronously: each report comes after the CPU time that a round of that trial took, and
+a rule looks at it at once. Nothing is trained; the rules are those that tuning jobs use. A stopped trial counts with its last
 report. Work is counted in rounds. Regret is (found - best of the table) / (median of the table - best of the table).
 
     python -m benchmarks.tuning_stopping [--data ../shared/data] [--seeds 20] [--trials 50] [--problems NAME...]
@@ -30,7 +30,7 @@ WORKERS = (1, 4)
 
 @dataclass
 class Tuning:
-    """A tuning job on a table: its trials in order of their start, rounds of work, and the best that ended after so many rounds."""
+    """A tuning job on a table: its trials in order of their start, its work, and the best so far whenever one ended better."""
 
     trials: list[Trial] = field(default_factory=list)
     rounds: int = 0
@@ -95,7 +95,9 @@ def never(trial: Trial, others: list[Trial]) -> bool:
 
 def main() -> None:
     options = _options()
-    tables = [table(each, options.data) for each in PROBLEMS if not options.problems or any(n in each.name for n in options.problems)]
+    tables = [
+        table(each, options.data) for each in PROBLEMS if not options.problems or any(n in each.name for n in options.problems)
+    ]
     with threadpool_limits(1):
         for kind in (Random, Bayesian):
             _median(kind, tables, options)
@@ -105,7 +107,15 @@ def main() -> None:
 def _median(kind: Any, tables: list[Table], options: argparse.Namespace) -> None:
     """The same number of trials with and without the rule."""
     print(f"\nmedian rule, {kind.__name__} search, {options.trials} trials, {options.seeds} seeds")
-    print(f"{'':24}{'workers':>8}{'rounds saved':>14}{'time saved':>12}{'regret':>9}{'without':>9}{'same or better':>16}{'p: worse':>10}")
+    columns = (
+        ("rounds saved", 14),
+        ("time saved", 12),
+        ("regret", 9),
+        ("without", 9),
+        ("same or better", 16),
+        ("p: worse", 10),
+    )
+    print(f"{'':24}{'workers':>8}" + "".join(f"{column:>{width}}" for column, width in columns))
     rule = partial(median_rule, minimize=True)
     for workers in WORKERS:
         both = []
@@ -124,14 +134,18 @@ def _say_median(name: str, workers: int, rounds: list[float], seconds: list[floa
     kept = float(np.mean(regrets[:, 0] <= regrets[:, 1]))
     different = (regrets[:, 0] != regrets[:, 1]).any()
     p = wilcoxon(regrets[:, 0], regrets[:, 1], alternative="greater").pvalue if different else 1.0
-    saved = "".join(f"{f'{np.mean(each):.0%}':>{width}}" if each else " " * width for each, width in ((rounds, 14), (seconds, 12)))
+    saved = "".join(
+        f"{f'{np.mean(each):.0%}':>{width}}" if each else " " * width for each, width in ((rounds, 14), (seconds, 12))
+    )
     print(f"{name:24}{workers:8}{saved}{regrets[:, 0].mean():9.4f}{regrets[:, 1].mean():9.4f}{kept:16.0%}{p:10.3g}", flush=True)
 
 
 def _hyperband(tables: list[Table], options: argparse.Namespace) -> None:
     """Rounds until Hyperband has found what random search found in all its rounds, as a share of those."""
     print(f"\nHyperband against random search of {options.trials} trials, {options.seeds} pairs of searches with other seeds")
-    print(f"{'':24}{'workers':>8}{'median share':>14}{'quartiles':>16}{'not reached':>13}{'regret at 1/3':>15}{'of random':>11}")
+    print(
+        f"{'':24}{'workers':>8}{'median share':>14}{'quartiles':>16}{'not reached':>13}{'regret at 1/3':>15}{'of random':>11}"
+    )
     for workers in WORKERS:
         for known in tables:
             shares, regrets = [], []

@@ -1,7 +1,7 @@
 """Tables of trials: five real tuning problems, each trained at a thousand or two settings once, with the metric of every round.
 
 Settings are scrambled Sobol points of the scaled unit cube, so that a table is as dense everywhere. A table is made when it is
-missing and kept in build/tuning (about 45 minutes of one core for all five).
+missing and kept in build/tuning (about 20 minutes of one core for all five).
 
     python -m benchmarks.tuning_tables [--data ../shared/data] [NAME...]
 """
@@ -12,24 +12,19 @@ import argparse
 import hashlib
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from benchmarks.factorization_machines import Ratings, movielens
-from benchmarks.xgboost_quality import Split, abalone
 from scipy.stats import qmc
 from threadpoolctl import threadpool_limits
 
-from clary.algorithms import FactorizationMachines, LinearLearner, XGBoost
-from clary.tuning import Categorical, Continuous, Integer, Space
+from clary.tuning import Categorical, Continuous, Integer, Scale, Space
 
 HOME = Path(__file__).parent.parent / "build" / "tuning"
 DATA = Path(__file__).parent.parent.parent / "shared" / "data"
-ROUNDS, EPOCHS = 100, 30
 Value = float | int | str
 Values = Mapping[str, Value]
 
@@ -55,8 +50,10 @@ class Axis:
     def parameter(self) -> Categorical | Continuous | Integer:
         if self.choices:
             return Categorical(self.name, self.choices)
-        scale = "Logarithmic" if self.log else "Linear"
-        return Integer(self.name, int(self.low), int(self.high), scale) if self.whole else Continuous(self.name, self.low, self.high, scale)
+        scale: Scale = "Logarithmic" if self.log else "Linear"
+        if self.whole:
+            return Integer(self.name, int(self.low), int(self.high), scale)
+        return Continuous(self.name, self.low, self.high, scale)
 
     def places(self, value: Value) -> list[float]:
         """Coordinates of a value in the unit cube, one per choice: settings that differ in one choice are 1 apart."""
@@ -78,8 +75,6 @@ class Problem:
     rounds: int
     axes: tuple[Axis, ...]
     entries: int
-    load: Callable[[Path], Any]
-    train: Callable[[Any, Values], Sequence[float]]
 
     def settings(self) -> list[dict[str, Value]]:
         """Of all entries."""
@@ -134,9 +129,12 @@ def table(problem: Problem, data: Path = DATA) -> Table:
 def _make(problem: Problem, data: Path) -> None:
     if not data.is_dir():
         raise SystemExit(f"{problem.name}: no table yet, and no data at {data}; give their folder with --data DIR")
-    rows = problem.load(data)
+    from benchmarks.tuning_trials import TRAINED
+
+    load, train = TRAINED[problem.name]
+    rows = load(data)
     with threadpool_limits(1):
-        timed = [_timed(problem, rows, values) for values in problem.settings()]
+        timed = [_timed(problem, partial(train, rows), values) for values in problem.settings()]
     HOME.mkdir(parents=True, exist_ok=True)
     unfinished = problem.path().with_suffix(f".{os.getpid()}.tmp.npz")
     curves, seconds = np.array([each[0] for each in timed], np.float32), np.array([each[1] for each in timed], np.float32)
@@ -145,66 +143,16 @@ def _make(problem: Problem, data: Path) -> None:
     print(f"{problem.name}: {problem.entries} trials of {problem.rounds} rounds, {seconds.sum():.0f} CPU seconds", flush=True)
 
 
-def _timed(problem: Problem, rows: Any, values: Values) -> tuple[list[float], float]:
+def _timed(problem: Problem, train: Callable[[Values], Iterable[float]], values: Values) -> tuple[list[float], float]:
     began = time.process_time()
-    curve = list(problem.train(rows, values))
+    curve = list(train(values))
     if len(curve) != problem.rounds or not np.isfinite(curve).all():
         raise ValueError(f"{problem.name}: {values} has no metric of every round: {curve}")
     return curve, time.process_time() - began
 
 
-def _boosted(split: Split, values: Values, *, objective: str, metric: str) -> Sequence[float]:
-    """The metric of the validation rows after each round of XGBoost."""
-    given = {name: value for name, value in values.items() if name not in ("lambda", "alpha")}
-    regularised = {f"reg_{name}": values[name] for name in ("lambda", "alpha") if name in values}
-    model = XGBoost(ROUNDS, objective=objective, eval_metric=metric, n_jobs=1, **given, **regularised)  # type: ignore[arg-type]
-    model.fit(split.train[:, 1:], split.train[:, 0], validation=(split.test[:, 1:], split.test[:, 0]))
-    return model.history_["validation"][metric]
-
-
-def _linear(split: Split, values: Values) -> Sequence[float]:
-    """The loss of the validation rows after each epoch of one linear model."""
-    given = dict(values) | {"use_bias": values["use_bias"] == "True"}
-    model = LinearLearner("multiclass_classifier", epochs=EPOCHS, early_stopping_patience=EPOCHS, **given)  # type: ignore[arg-type]
-    model.fit(split.train[:, 1:], split.train[:, 0], validation=(split.test[:, 1:], split.test[:, 0]))
-    return model.history_
-
-
-def _factorized(data: Ratings, values: Values) -> Iterator[float]:
-    """The error of the test ratings after each epoch."""
-    train, test, truth = data.rows(slice(data.cut)), data.rows(slice(data.cut, None)), data.ratings[data.cut :]
-    model = FactorizationMachines(16, **values)  # type: ignore[arg-type]
-    for _ in range(EPOCHS):
-        model.partial_fit(train, data.ratings[: data.cut])
-        yield float(np.sqrt(np.mean((model.predict(test) - truth) ** 2)))
-
-
-def _bank(data: Path) -> Split:
-    """The direct marketing data; `duration`, which is only known afterwards, is left out, and text becomes numbers in order of the words."""
-    import pandas as pd
-
-    parts = [pd.read_csv(data / "bank_marketing" / f"bank_marketing_{part}.csv.gz") for part in ("train", "test")]
-    rows = pd.concat(parts).drop(columns="duration")
-    labels = rows.pop("y") == "yes"
-    coded = rows.apply(lambda column: column if column.dtype.kind in "if" else column.astype("category").cat.codes)
-    whole = np.column_stack([labels, coded]).astype(np.float32)
-    return Split(whole[: len(parts[0])], whole[len(parts[0]) :])
-
-
-def _churn(data: Path) -> Split:
-    import pandas as pd
-
-    parts = (pd.read_csv(data / "telecom_churn" / f"churn_{part}.csv.gz") for part in ("train", "validation"))
-    return Split(*(part.to_numpy(np.float32) for part in parts))
-
-
-def _letters(data: Path) -> Split:
-    """The first 16,000 letters to train, the others to validate, as is usual with these data."""
-    import pandas as pd
-
-    rows = pd.read_csv(data / "letter_recognition" / "letter_recognition.csv.gz")
-    whole = np.column_stack([rows.pop("lettr").map(ord) - ord("A"), rows]).astype(np.float32)
-    return Split(whole[:16_000], whole[16_000:])
+def _decay(name: str) -> Axis:
+    return Axis(name, 0.01, 1000, log=True)
 
 
 _TREES = (
@@ -232,38 +180,11 @@ _FACTORS = (
 )
 
 PROBLEMS = (
-    Problem(
-        "XGBoost abalone",
-        "validation:rmse",
-        True,
-        ROUNDS,
-        (*_TREES, Axis("gamma", 0, 5), Axis("alpha", 0.01, 1000, log=True)),
-        2048,
-        partial(abalone, seed=0),
-        partial(_boosted, objective="reg:squarederror", metric="rmse"),
-    ),
-    Problem(
-        "XGBoost bank",
-        "validation:auc",
-        False,
-        ROUNDS,
-        (*_TREES, Axis("lambda", 0.01, 1000, log=True)),
-        1024,
-        _bank,
-        partial(_boosted, objective="binary:logistic", metric="auc"),
-    ),
-    Problem(
-        "XGBoost churn",
-        "validation:logloss",
-        True,
-        ROUNDS,
-        (*_TREES, Axis("lambda", 0.01, 1000, log=True), Axis("alpha", 0.01, 1000, log=True)),
-        2048,
-        _churn,
-        partial(_boosted, objective="binary:logistic", metric="logloss"),
-    ),
-    Problem("linear learner letters", "validation:objective_loss", True, EPOCHS, _DESCENT, 2048, _letters, _linear),
-    Problem("FM MovieLens", "test:rmse", True, EPOCHS, _FACTORS, 2048, movielens, _factorized),
+    Problem("XGBoost abalone", "validation:rmse", True, 100, (*_TREES, Axis("gamma", 0, 5), _decay("alpha")), 2048),
+    Problem("XGBoost bank", "validation:auc", False, 100, (*_TREES, _decay("lambda")), 1024),
+    Problem("XGBoost churn", "validation:logloss", True, 100, (*_TREES, _decay("lambda"), _decay("alpha")), 2048),
+    Problem("linear learner letters", "validation:objective_loss", True, 30, _DESCENT, 2048),
+    Problem("FM MovieLens", "test:rmse", True, 30, _FACTORS, 2048),
 )
 
 

@@ -48,6 +48,14 @@ def test_median_rule_needs_three_that_have_ended():
     assert median_rule(bad, [*ended, trial(4, 1)], True), "all three have made the first report"
 
 
+def test_median_rule_lets_everyone_make_a_third_of_the_reports_of_a_finished_trial():
+    finished = [trial(i, *[1.0] * 9) for i in range(3)]
+    assert not median_rule(trial(9, 5, 5, state="running"), finished, True)
+    assert median_rule(trial(9, 5, 5, 5, state="running"), finished, True)
+    stopped = [trial(i, 1, 1, 1, state="stopped") for i in range(3)]
+    assert not median_rule(trial(9, 5, 5, 5, state="running"), stopped, True), "nobody knows how long a whole trial is"
+
+
 SETTINGS = {"minimize": True, "min_resource": 1, "max_resource": 9, "eta": 3}
 
 

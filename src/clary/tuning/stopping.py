@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from statistics import median
@@ -10,6 +11,9 @@ from clary.tuning.trial import Trial
 
 LEAST = 3
 """Trials that must have ended and reported as often before the median rule stops any."""
+GRACE = 1 / 3
+"""Share of a finished trial's reports that the median rule lets every trial make: what learns in small steps looks bad at first
+and may end best. Stopping from the first report on saved twice the work and lost the best trial of half the searches."""
 
 
 def median_rule(trial: Trial, others: Sequence[Trial], minimize: bool) -> bool:
@@ -17,14 +21,17 @@ def median_rule(trial: Trial, others: Sequence[Trial], minimize: bool) -> bool:
     or were stopped (TrainingJobEarlyStoppingType Auto; Golovin et al. 2017, section 3.2.1).
 
     Compared is its last report that at least `LEAST` of them have made too: reports may come faster than anybody looks, and a
-    trial that has passed them all must not be safe for that. Never stops before `LEAST` such trials have reported. A NaN is
-    worse than anything.
+    trial that has passed them all must not be safe for that. Never stops before `LEAST` such trials have reported, nor before
+    `GRACE` of the reports that the median of the finished ones made. A NaN is worse than anything.
     """
     ended = [o for o in others if o.index != trial.index and o.state in ("finished", "stopped") and o.curve]
     if not trial.curve or len(ended) < LEAST:
         return False
     common = sorted((len(other.curve) for other in ended), reverse=True)[LEAST - 1]
     reports = min(len(trial.curve), common)
+    whole = [len(other.curve) for other in ended if other.state == "finished"]
+    if not whole or reports < GRACE * median(whole):
+        return False
     averages = [sum(_cost(v, minimize) for v in o.curve[:reports]) / reports for o in ended if len(o.curve) >= reports]
     return _cost(trial.curve[reports - 1], minimize) > median(averages)
 
@@ -66,6 +73,7 @@ def rungs(bracket: int, min_resource: int, max_resource: int, eta: int) -> list[
     return [max(min_resource, round(max_resource / eta**step)) for step in steps]
 
 
+@functools.cache
 def bracket(index: int, min_resource: int, max_resource: int, eta: int) -> int:
     """The bracket of the trial with this index.
 

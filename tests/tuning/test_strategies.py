@@ -200,3 +200,21 @@ def test_duplicated_configurations_are_no_obstacle():
     trials = [Trial(i, {"x": 0.5}, 1.0 + i % 2, "finished") for i in range(10)]
     space = Space((Continuous("x", 0, 1),))
     assert Bayesian(0).suggest(space, trials, 10)["x"] != 0.5
+
+
+def test_hyperband_learns_from_the_highest_rung_that_enough_trials_have_reached():
+    space = Space((Continuous("x", 0, 1), Continuous("y", 0, 1)))
+    hyperband, bayesian = Hyperband(7, True, 1, 9), Bayesian(7)
+
+    def trial(index: int, *curve: float, state: str = "stopped") -> Trial:
+        return Trial(index, {"x": 0.1 + index / 9, "y": 0.9 - index / 11}, None, state, curve)
+
+    first = [trial(index, index * 1.0) for index in range(3)]
+    assert hyperband.suggest(space, first, 3) == Random(7).suggest(space, first, 3), "four are enough for two parameters"
+    some = [*first, trial(3, 4.0, 3.0, 2.0, 1.0, state="running"), trial(4, 5.0)]
+    told = [Trial(each.index, each.values, each.curve[0], "finished") for each in some]
+    assert hyperband.suggest(space, some, 5) == bayesian.suggest(space, told, 5)
+    higher = [trial(index, 9.0, 9.0, 1.0 + (index - 3) ** 2) for index in range(5)]
+    told = [Trial(each.index, each.values, each.curve[2], "finished") for each in higher]
+    fresh = trial(6, state="running")
+    assert hyperband.suggest(space, [*higher, trial(5, 0.5), fresh], 7) == bayesian.suggest(space, [*told, fresh], 7)

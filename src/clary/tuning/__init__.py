@@ -19,7 +19,8 @@ from clary.tuning.trial import Trial
 
 if TYPE_CHECKING:
     from clary.tuning.bayesian import Bayesian
-    from clary.tuning.samplers import Grid, Hyperband, Random, Sobol
+    from clary.tuning.hyperband import Hyperband
+    from clary.tuning.samplers import Grid, Random, Sobol
 
 __all__ = [
     "Bayesian",
@@ -42,7 +43,7 @@ __all__ = [
 _HOMES = {
     "Bayesian": "clary.tuning.bayesian",
     "Grid": "clary.tuning.samplers",
-    "Hyperband": "clary.tuning.samplers",
+    "Hyperband": "clary.tuning.hyperband",
     "Random": "clary.tuning.samplers",
     "Sobol": "clary.tuning.samplers",
 }

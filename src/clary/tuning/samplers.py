@@ -1,4 +1,4 @@
-"""Strategies that do not look at results: random, Sobol, grid, and Hyperband's proposals.
+"""Strategies that do not look at results: random, Sobol and grid.
 
 A proposal depends on the space, the seed and its index only. Configurations of a finite space are proposed once each, until
 none is left; then random and Sobol search begin again, and a grid is exhausted.
@@ -70,23 +70,6 @@ class Grid:
             name = next(p.name for p in space.parameters if isinstance(p, Continuous) and p.low < p.high)
             raise ValueError(f"a grid needs categorical or integer parameters; {name} is continuous")
         return _cell(space, _shuffled(index, size, self.seed)) if index < size else None
-
-
-@dataclass(frozen=True, slots=True)
-class Hyperband:
-    """Random configurations, many of which `stopping.successive_halving` stops early (Li et al. 2018; asynchronous, Li et al.
-    2020). Resources are counted in reports: a trial's curve after r units of work has r values."""
-
-    seed: int
-    minimize: bool
-    min_resource: int
-    max_resource: int
-    eta: int = 3
-
-    def suggest(
-        self, space: Space, trials: Sequence[Trial], index: int, prior: Sequence[Trial] = (), transfer: bool = False
-    ) -> Values | None:
-        return Random(self.seed, self.minimize).suggest(space, trials, index)
 
 
 def sobol(dimensions: int, seed: int, start: int, n: int) -> np.ndarray:

@@ -92,7 +92,12 @@ class Plan:
     @property
     def _learns(self) -> bool:
         """Whether what is tried depends on what was found; the other strategies are asked without telling them."""
-        return self.strategy == "Bayesian"
+        return self.strategy in ("Bayesian", "Hyperband")
+
+    def _told(self, trial: Trial) -> dict[str, Any]:
+        """A trial in a question; its reports only where they matter, which is where trials are compared before their end."""
+        reports = {} if self.resources is None else {"curve": trial.curve}
+        return {"index": trial.index, "values": trial.values, "objective": trial.objective, "state": trial.state} | reports
 
     def training_job(self, definition: int, values: dict[str, float | int | str]) -> dict[str, Any]:
         """CreateTrainingJob's request, but for name and tags."""
@@ -112,7 +117,7 @@ class Plan:
             "strategy": self.strategy,
             "arguments": arguments,
             "space": [_parameter(one) for one in chosen.ranges],
-            "trials": [_told(one.trial) for one in seen if one.definition == definition] if self._learns else [],
+            "trials": [self._told(one.trial) for one in seen if one.definition == definition] if self._learns else [],
             "prior": _prior(chosen, self.parents) if self._learns else [],
             "transfer": self.transfer,
             "index": number,
@@ -144,10 +149,6 @@ def _parameter(searched: Range) -> dict[str, Any]:
     kind, number = ("Integer", int) if searched.integer else ("Continuous", float)
     bounds = {"low": number(searched.low), "high": number(searched.high)}
     return {"kind": kind, "name": searched.name, "scale": searched.scaling} | bounds
-
-
-def _told(trial: Trial) -> dict[str, Any]:
-    return {"index": trial.index, "values": trial.values, "objective": trial.objective, "state": trial.state}
 
 
 def _prior(definition: Definition, parents: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

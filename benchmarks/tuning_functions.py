@@ -219,6 +219,8 @@ def main() -> None:
                 [runs.get(function, method, options.budget, seed)["milliseconds"] for seed in range(options.seeds)]
             )
             print(_line(method, final[method], final[methods[0]], cost), flush=True)
+        if {"clary", "clary_4"} <= final.keys():
+            print(_loss(*(runs.regrets(function, method, options.budget, options.seeds) for method in ("clary", "clary_4"))))
 
 
 def _line(method: str, regrets: np.ndarray, first: np.ndarray, cost: float) -> str:
@@ -228,6 +230,13 @@ def _line(method: str, regrets: np.ndarray, first: np.ndarray, cost: float) -> s
         return said
     better, worse = (wilcoxon(first, regrets, alternative=way).pvalue for way in ("less", "greater"))
     return f"{said}  ours better p={better:.3f}, worse p={worse:.3f}"
+
+
+def _loss(one: np.ndarray, four: np.ndarray) -> str:
+    """How many evaluations four workers cost: those after which one has reached the median that four end with, against all."""
+    end, budget = float(np.median(four[:, -1])), one.shape[1]
+    reached = int(np.argmax(np.median(one, axis=0) <= end)) + 1
+    return f"  four workers end where one is after {reached} evaluations: {budget / reached - 1:.0%} more are needed"
 
 
 def _present(methods: Sequence[str]) -> list[str]:

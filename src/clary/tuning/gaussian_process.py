@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from scipy.linalg.lapack import dpotrf, dpotri, dtrtri
+from scipy.linalg.lapack import dpotrf, dtrtri
 from scipy.optimize import minimize
 
 from clary.tuning.kernel import Features, matern, squared_distances, warp
@@ -130,12 +130,11 @@ class Density:
         K = signal * k
         K += OFFSET if mix is None else OFFSET * self.alike
         K.flat[:: len(z) + 1] += noise + JITTER
-        L, info = dpotrf(K, lower=1, clean=0, overwrite_a=1)
+        L, info = dpotrf(K, lower=1, clean=1, overwrite_a=1)
         if info:
             return np.inf, np.zeros_like(theta)
-        inverse, _ = dpotri(L, lower=1)
-        inverse = np.tril(inverse)
-        inverse += np.tril(inverse, -1).T
+        half, _ = dtrtri(L, lower=1)
+        inverse = half.T @ half
         alpha = inverse @ z
         means, deviations = layout.prior
         away = (theta - means) / deviations
@@ -145,13 +144,13 @@ class Density:
         M = G * by_r2
         M *= signal
         pulls = F * M.sum(axis=1)[:, None] - M @ F
-        gradient[:d] -= 4 * np.bincount(layout.features.column, weights * np.einsum("ij,ij->j", F, pulls), d)
+        gradient[:d] -= 4 * np.bincount(layout.features.column, weights * (F * pulls).sum(axis=0), d)
         Gk = G * k
         gradient[d] += signal * Gk.sum()
-        gradient[d + 1] += noise * np.trace(G)
+        gradient[d + 1] += noise * G.flat[:: len(z) + 1].sum()
         if slopes:
             pull = 4 * weights[self.numbers] * pulls[:, self.numbers]
-            gradient[layout.exponents] += np.concatenate([np.einsum("ij,ij->j", pull, slope) for slope in slopes])
+            gradient[layout.exponents] += np.concatenate([(pull * slope).sum(axis=0) for slope in slopes])
         if layout.bent:
             gradient[layout.knee] += alpha @ z_by_knee + cost_by_knee
         if layout.related:

@@ -65,7 +65,7 @@ def warp(x: np.ndarray, a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.nd
 
 def squared_distances(U: np.ndarray, V: np.ndarray) -> np.ndarray:
     """(n, m) between the rows of weighted features."""
-    r2 = np.einsum("ij,ij->i", U, U)[:, None] + np.einsum("ij,ij->i", V, V) - 2 * (U @ V.T)
+    r2 = (U * U).sum(axis=1)[:, None] + (V * V).sum(axis=1) - 2 * (U @ V.T)
     return np.maximum(r2, 0, out=r2)
 
 

@@ -32,6 +32,7 @@ LEARN = "683313688378.dkr.ecr.us-east-1.amazonaws.com"
         ),
         (f"{DEEP}/huggingface-tensorflow-inference:2.11.1-transformers4.26.0-cpu-py39-ubuntu20.04", "huggingface", "4.26.0"),
         (f"{DEEP}/pytorch-training", "pytorch", ""),
+        ("081325390199.dkr.ecr.us-east-1.amazonaws.com/sagemaker-base-python-310:1.0", "base-python", ""),
     ],
 )
 def test_an_image_names_a_framework_and_a_version(image: str, name: str, version: str) -> None:

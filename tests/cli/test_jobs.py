@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from tests.processing import Analyst
 
 from clary.cli import causes
 
@@ -68,6 +69,17 @@ def test_why_a_job_failed(clary, jobs):
     assert "while Training, CustomerError" in shown.partition("place")[2]
     assert "Remove header lines" in shown.partition("fix")[2]
     assert "etta" in clary("why", "unknown", *jobs).stdout
+
+
+def test_processing_jobs_are_told_about_too(clary, server):
+    analyst = Analyst(server, "555566668888")
+    assert "ValueError: 7 is no date" in analyst.reason("dates", "print('reading')\nraise ValueError('7 is no date')")
+    options = ["--data", str(server.data), "--account", analyst.account]
+    assert "reading" in clary("logs", "dates", *options).stdout
+    shown = clary("why", "dates", *options).stdout
+    assert shown.startswith("processing job dates: Failed")
+    assert "ValueError: 7 is no date" in shown.partition("cause")[2].partition("place")[0]
+    assert "script.py:2" in shown.partition("place")[2]
 
 
 def test_why_an_endpoint_failed(clary, jobs):

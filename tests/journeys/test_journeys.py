@@ -28,6 +28,8 @@ class Journey:
     script: str
     account: str
     environment: str = ""
+    installs: bool = False
+    """Whether its jobs install packages, which needs a package index."""
 
     @property
     def bin(self) -> Path:
@@ -45,6 +47,8 @@ JOURNEYS = {
     "sagemaker-v2": Journey("sagemaker_v2_estimator.py", "333333333333", "sagemaker-v2"),
     "sagemaker-v2, first-party algorithms": Journey("sagemaker_v2_first_party.py", "555555555555", "sagemaker-v2"),
     "sagemaker-v2, processing": Journey("sagemaker_v2_processing.py", "666666666666", "sagemaker-v2"),
+    "sagemaker-v2, remote functions": Journey("sagemaker_v2_remote.py", "777777777777", "sagemaker-v2", installs=True),
+    "sagemaker-v3, processing": Journey("sagemaker_v3_processing.py", "888888888888", "sagemaker-v3"),
     "sagemaker-v3": Journey("sagemaker_v3_trainer.py", "444444444444", "sagemaker-v3"),
 }
 
@@ -89,6 +93,8 @@ def running(server, strict_server, tmp_path_factory):
     """All journeys whose environment is there, started together: name -> Running."""
     folder = tmp_path_factory.mktemp("journeys")
     ready = {name: journey for name, journey in JOURNEYS.items() if journey.bin.is_dir()}
+    if not has_index(folder):
+        ready = {name: journey for name, journey in ready.items() if not journey.installs}
     started = {name: Running(journey, server.data, folder / name, {}, []) for name, journey in ready.items()}
     data, keys, endpoint = strict_server
     over_tls = [f"AWS_ENDPOINT_URL={endpoint}", f"AWS_CA_BUNDLE={data / 'tls' / 'ca.pem'}"]
@@ -96,6 +102,12 @@ def running(server, strict_server, tmp_path_factory):
     yield started
     for journey in started.values():
         journey.process.kill()
+
+
+def has_index(folder: Path) -> bool:
+    """Whether pip finds packages from here."""
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(folder / "index"), "six"]
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
 def write_data(folder: Path) -> None:
@@ -119,7 +131,7 @@ def write_data(folder: Path) -> None:
 @pytest.mark.parametrize("name", [*JOURNEYS, STRICT])
 def test_an_unmodified_client_trains_deploys_and_predicts(running, name):
     if name not in running:
-        pytest.skip(f"the environment {JOURNEYS[name].environment} is not there; `make test` makes it")
+        pytest.skip(f"the environment {JOURNEYS[name].environment} (`make test` makes it) or a package index is not there")
     journey = running[name]
     status = journey.result(time.monotonic() + LIMIT_SECONDS)
     assert status == 0, f"ended with status {status}:\n{journey.log.read_text()[-8000:]}"

@@ -55,6 +55,8 @@ class Framework:
         return f"clary env add {self.name}"
 
 
+PLAIN = "base-python"
+"""Python without a framework: the image that remote functions run in when they name none."""
 _HANDLERS = "clary.compute.toolkit.handlers"
 FRAMEWORKS = (
     Framework(
@@ -122,6 +124,17 @@ FRAMEWORKS = (
         training_module="sagemaker_pytorch_container.training:main",
         handlers=f"{_HANDLERS}.huggingface:HuggingFace",
         version=re.compile(r"transformers(\d+(?:\.\d+)+)"),
+    ),
+    Framework(
+        name=PLAIN,
+        distributions=("Python",),
+        module="sys",
+        repositories=("sagemaker-base-python-310", "sagemaker-base-python-38", "sagemaker-base-python"),
+        requirements=("pip",),
+        runtime="bare",
+        training_module="",
+        handlers="",
+        version=re.compile(r"$^"),  # a tag says nothing of Python, and there is the server's only
     ),
 )
 
@@ -195,6 +208,6 @@ def for_training(request: Mapping[str, Any]) -> tuple[Framework, str] | None:
 def for_serving(image: str, environment: Mapping[str, str]) -> tuple[Framework, str] | None:
     """The framework that serves a model of `image` whose container has `environment`; None as in `for_training`."""
     found = find(image)
-    if found is None or (found[0].name == "xgboost" and not environment.get("SAGEMAKER_PROGRAM")):
+    if found is None or not found[0].handlers or (found[0].name == "xgboost" and not environment.get("SAGEMAKER_PROGRAM")):
         return None
     return found

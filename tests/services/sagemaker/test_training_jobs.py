@@ -268,7 +268,6 @@ def test_members_that_the_service_demands(sagemaker: Any, member: str) -> None:
         ({"CheckpointConfig": {"S3Uri": f"s3://{BUCKET}/c", "LocalPath": "/opt/ml/model/"}}, "CheckpointConfig.LocalPath"),
         ({"CheckpointConfig": {"S3Uri": f"s3://{BUCKET}/c", "LocalPath": "/opt/ml/"}}, "CheckpointConfig.LocalPath"),
         ({"CheckpointConfig": {"S3Uri": f"s3://{BUCKET}/c", "LocalPath": "/opt/ml/a/../../b"}}, "CheckpointConfig.LocalPath"),
-        ({"RetryStrategy": {"MaximumRetryAttempts": 2}}, "RetryStrategy"),
         ({"VpcConfig": {"SecurityGroupIds": ["sg-1"], "Subnets": ["subnet-1"]}}, "VpcConfig"),
         ({"InputDataConfig": [channel(uri=f"s3://{BUCKET}/nothing/")]}, "No S3 objects found under S3 URL"),
         ({"InputDataConfig": [channel(uri="s3://no-such-bucket-anywhere/x")]}, "No S3 objects found under S3 URL"),

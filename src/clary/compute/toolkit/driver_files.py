@@ -13,10 +13,12 @@ import tarfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from clary.compute.toolkit import remote_function
+
 OPT_ML = "/opt/ml"
 _DRIVERS = "input/data/sm_drivers"
 """Of the SDK v3's ModelTrainer."""
-_SENT = (_DRIVERS, "input/data/sagemaker_remote_function_bootstrap", "processing/input/entrypoint")
+_SENT = (_DRIVERS, remote_function.SCRIPTS, "processing/input/entrypoint")
 """The same, of remote functions, of the processors of frameworks."""
 _BUNDLE = "processing/input/code/sourcedir.tar.gz"
 _FILE = "requirements.txt"

@@ -17,6 +17,7 @@ import importlib.util
 import itertools
 import json
 import os
+import platform
 import re
 import shutil
 import subprocess
@@ -26,7 +27,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from clary.catalog.frameworks import Framework, named
+from clary.catalog.frameworks import PLAIN, Framework, named
 from clary.compute.toolkit import layers
 
 READY = "ready"
@@ -234,6 +235,8 @@ def own_version(framework: Framework) -> str:
 
 def version_in(directories: Sequence[str], framework: Framework) -> str:
     """The version of `framework` that is installed in one of the site `directories`; `""` when none is."""
+    if framework.name == PLAIN:
+        return platform.python_version()
     for name in framework.distributions:
         for found in importlib.metadata.distributions(name=name, path=list(directories)):
             return found.version

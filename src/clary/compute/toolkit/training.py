@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from clary.compute.toolkit import driver_files, in_process, layers
+from clary.compute.toolkit import driver_files, in_process, layers, remote_function
 from clary.compute.toolkit.command import at_hand, script_of
 from clary.compute.toolkit.entry_point import Kind, check, command, kind_of, locate
 from clary.compute.toolkit.environments import Choice, Environments
@@ -56,7 +56,7 @@ def _which(plan: Plan, choice: Choice) -> str:
 def _requirements(plan: Plan, choice: Choice, opt_ml: Path) -> list[str]:
     """The site directory with what the source asks for beyond its framework, when there is such a thing."""
     if plan.command:
-        source, names = driver_files.requirements(opt_ml)
+        source, names = _asked_by(plan.command, choice, opt_ml)
         kind = "InstallRequirementsError"
     else:
         source, names, kind = _asked_for(opt_ml)
@@ -69,6 +69,13 @@ def _requirements(plan: Plan, choice: Choice, opt_ml: Path) -> list[str]:
 
     found = Environments(Path(plan.environments)).with_requirements(choice, source, names, install)
     return [found] if found else []
+
+
+def _asked_by(command: Sequence[str], choice: Choice, opt_ml: Path) -> tuple[Path, list[str]]:
+    """Directory and arguments of `pip install` for what a command will miss otherwise, or install by itself."""
+    if remote_function.is_one(opt_ml):
+        return opt_ml / "code", remote_function.requirements(command, choice.layers)
+    return driver_files.requirements(opt_ml)
 
 
 def _asked_for(opt_ml: Path) -> tuple[Path, list[str], str]:
@@ -132,6 +139,8 @@ def _run_command(given: Sequence[str], opt_ml: Path, python: Path, may_stay: boo
         os.chdir(directory)
         _look_like(python)
         in_process.run(script, named[1:], named[0])
+    if remote_function.is_one(opt_ml):
+        os.environ |= remote_function.environment()
     _become(at_hand(given, str(python)), directory)
 
 

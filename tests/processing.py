@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+import subprocess
+import sys
 import textwrap
 from typing import Any
 
@@ -11,6 +14,14 @@ from tests.scripts import PATIENCE, ROLE, SKLEARN, Scientist
 GROUP = "/aws/sagemaker/ProcessingJobs"
 CODE = "/opt/ml/processing/input/code"
 OUTPUT = "/opt/ml/processing/output"
+
+
+@functools.cache
+def has_own_opt_ml() -> bool:
+    """Whether the kernel gives processes an `/opt/ml` of their own, which scripts that name it need."""
+    tries = "import pathlib, tempfile; from clary.compute.supervisor import own_opt_ml as own\n"
+    tries += "with tempfile.TemporaryDirectory() as folder: own.show(pathlib.Path(folder))"
+    return subprocess.run([sys.executable, "-c", tries], capture_output=True, check=False).returncode == 0
 
 
 class Analyst(Scientist):

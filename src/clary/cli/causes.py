@@ -51,9 +51,9 @@ def place(description: dict[str, Any], record: dict[str, Any] | None) -> str:
     return ", ".join(parts) or "not recorded"
 
 
-def exit_record(data: Path, description: dict[str, Any]) -> dict[str, Any] | None:
-    """The last attempt's exit record of the host that failed, while the job's directory is kept."""
-    _, _, _, region, account, tail = next(v for k, v in description.items() if k.endswith("Arn")).split(":", 5)
+def exit_record(data: Path, arn: str, description: dict[str, Any]) -> dict[str, Any] | None:
+    """The exit record of the host of job `arn` that failed, of the last attempt, while the job's directory is kept."""
+    _, _, _, region, account, tail = arn.split(":", 5)
     kind, _, name = tail.partition("/")
     files = sorted((data / "jobs" / account / region / kind / name).glob("*/*/exit.json"), reverse=True)
     failed = [record for record in (json.loads(file.read_text()) for file in files) if record.get("failure")]

@@ -90,7 +90,7 @@ def why(
         print("It has not failed." + ("" if named.is_over else f" Follow it with `clary logs -f {name}`."))
         return
     reason = named.description.get("FailureReason", "no reason was recorded")
-    record = causes.exit_record(server.data, named.description)
+    record = causes.exit_record(server.data, named.arn, named.description)
     print(f"\ncause  {reason}")
     print(f"\nplace  {causes.place(named.description, record)}")
     for line in _last_lines(client(server, "logs", keys, region), named):

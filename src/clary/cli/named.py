@@ -44,6 +44,10 @@ class Named:
         return self.description[f"{self.kind.member}Status"]
 
     @property
+    def arn(self) -> str:
+        return self.description[f"{self.kind.member}Arn"]
+
+    @property
     def is_over(self) -> bool:
         return self.status in self.kind.over
 

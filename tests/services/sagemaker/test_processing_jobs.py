@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 from tests.hosting import wait_for
-from tests.processing import CODE, GROUP, OUTPUT, Analyst
+from tests.processing import CODE, GROUP, OUTPUT, Analyst, has_own_opt_ml
 from tests.scripts import PATIENCE, ROLE, SKLEARN
+
+pytestmark = pytest.mark.skipif(not has_own_opt_ml(), reason="scripts cannot have an /opt/ml of their own here")
 
 COUNTS = """
 import argparse, json, pathlib, sys

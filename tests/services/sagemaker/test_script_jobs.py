@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from tests.processing import has_own_opt_ml
 from tests.scripts import PYTORCH, REPORT, ROLE, XGBOOST, Scientist
 
 SEES = """
@@ -220,6 +221,13 @@ def test_a_command_runs_instead_of_the_toolkit(scientist: Scientist) -> None:
     assert scientist.log("a-command")[1:] == [
         "a-command", "hyperparameters.json", "inputdataconfig.json", "resourceconfig.json",
     ]  # fmt: skip
+
+
+@pytest.mark.skipif(not has_own_opt_ml(), reason="scripts cannot have an /opt/ml of their own here")
+def test_a_script_finds_the_paths_of_its_container(scientist: Scientist) -> None:
+    copies = "import shutil; shutil.copy('/opt/ml/input/data/train/rows.csv', '/opt/ml/model/copy.csv')"
+    scientist.train("hard-coded", copies, InputDataConfig=[scientist.channel("train", "data/")])
+    assert scientist.artifact("hard-coded") == {"copy.csv": b"1,2\n3,4\n"}
 
 
 def test_every_host_runs_the_script(scientist: Scientist) -> None:

@@ -40,6 +40,7 @@ class Scientist:
     def __init__(self, server: Any, account: str):
         self.server, self.account = server, account
         self.s3, self.sagemaker = server.client("s3", account=account), server.client("sagemaker", account=account)
+        self.runtime = server.client("sagemaker-runtime", account=account)
         self.logs = server.client("logs", account=account)
         self.bucket = f"scripts-of-{account}"
         self.s3.create_bucket(Bucket=self.bucket)
@@ -141,6 +142,31 @@ class Scientist:
         body = self.s3.get_object(Bucket=self.bucket, Key=f"{name}/output/{what}.tar.gz")["Body"].read()
         with tarfile.open(fileobj=io.BytesIO(body)) as tar:
             return {member.name: tar.extractfile(member).read() for member in tar if member.isfile()}  # type: ignore[union-attr]
+
+    def deploy(
+        self, name: str, model: dict[str, bytes | str] | str, image: str = SKLEARN, environment: dict[str, str] | None = None
+    ) -> dict[str, Any]:
+        """An endpoint of a model (files, or the URI of an archive); its description once nothing is in progress."""
+        uri = model if isinstance(model, str) else self.upload(f"{name}/model.tar.gz", bundle(model))
+        container = {"Image": image, "ModelDataUrl": uri, "Environment": environment or {}}
+        self.sagemaker.create_model(ModelName=name, ExecutionRoleArn=ROLE.format(self.account), PrimaryContainer=container)
+        variant = {"VariantName": "AllTraffic", "ModelName": name, "InitialInstanceCount": 1, "InstanceType": "ml.m5.large"}
+        self.sagemaker.create_endpoint_config(EndpointConfigName=name, ProductionVariants=[variant])
+        self.sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=name)
+
+        def look() -> dict[str, Any] | None:
+            endpoint = self.sagemaker.describe_endpoint(EndpointName=name)
+            return None if endpoint["EndpointStatus"] == "Creating" else endpoint
+
+        return wait_for(look, PATIENCE)
+
+    def invoke(
+        self, name: str, body: bytes | str, content_type: str = "application/json", accept: str = ""
+    ) -> tuple[bytes, str]:
+        """The answer's body and content type."""
+        headers = {"ContentType": content_type} | ({"Accept": accept} if accept else {})
+        answer = self.runtime.invoke_endpoint(EndpointName=name, Body=body, **headers)
+        return answer["Body"].read(), answer["ContentType"]
 
     def report(self, name: str) -> Any:
         """The JSON that a script left as `report.json` in its model directory."""

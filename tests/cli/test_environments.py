@@ -17,6 +17,16 @@ FILES = {
     "scikit_learn-{version}.dist-info/RECORD": "",
 }
 
+SERVES = """
+import sklearn
+
+def model_fn(model_dir):
+    return 1
+
+def transform_fn(*_):
+    return sklearn.__version__, "x/y"
+"""
+
 
 @pytest.fixture
 def shelf(tmp_path: Path) -> Path:
@@ -50,6 +60,9 @@ def test_a_script_runs_in_the_environment_that_is_nearest(clary, data, start_ser
     scientist.train("named", script, {"a": 1})
     assert scientist.log("named")[0].endswith(", the environment sklearn-1.2.2")
     assert scientist.log("named")[-1] == "1.2.2 False ['-a', '1']"
+    endpoint = scientist.deploy("named", {"code/inference.py": SERVES})
+    assert endpoint["EndpointStatus"] == "InService", endpoint.get("FailureReason")
+    assert scientist.invoke("named", "{}") == (b"1.2.2", "x/y")
     assert clary("env", "remove", "sklearn-1.2.2", "--data", server.data).returncode == 0
     scientist.train("nearest", script)
     assert scientist.log("nearest")[0].endswith("the server's own environment"), "1.9 is nearer to 1.2 than 0.23"

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 import subprocess
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from tests.scripts import bundle
 
 HERE = Path(__file__).parent
 ENVIRONMENTS = HERE.parents[1] / ".envs"
@@ -49,6 +51,8 @@ JOURNEYS = {
     "sagemaker-v2, processing": Journey("sagemaker_v2_processing.py", "666666666666", "sagemaker-v2"),
     "sagemaker-v2, remote functions": Journey("sagemaker_v2_remote.py", "777777777777", "sagemaker-v2", installs=True),
     "sagemaker-v3, processing": Journey("sagemaker_v3_processing.py", "888888888888", "sagemaker-v3"),
+    "sagemaker-v2, scripts": Journey("sagemaker_v2_scripts.py", "131313131313", "sagemaker-v2"),
+    "sagemaker-v3, scripts": Journey("sagemaker_v3_script.py", "121212121212", "sagemaker-v3"),
     "sagemaker-v3": Journey("sagemaker_v3_trainer.py", "444444444444", "sagemaker-v3"),
 }
 
@@ -125,6 +129,10 @@ def write_data(folder: Path) -> None:
     for name, rows in tables.items():
         np.savetxt(folder / f"{name}.csv", rows, delimiter=",", fmt="%.6g")
     images, digits = load_digits(return_X_y=True)
+    if importlib.util.find_spec("torch"):
+        (folder / "with-pytorch").touch()
+    code = "import joblib\n\ndef model_fn(model_dir):\n    return joblib.load(f'{model_dir}/model.joblib')\n"
+    (folder / "serving.tar.gz").write_bytes(bundle({"serve.py": code}))
     np.savetxt(folder / "digits.csv", np.column_stack([digits, images]), delimiter=",", fmt="%g")
 
 

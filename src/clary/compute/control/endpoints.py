@@ -11,7 +11,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from clary.catalog import algorithms
+from clary.compute.control.serving import CannotServe, serving_of, source_of
 from clary.compute.hosting.data_plane import DataPlane
 from clary.compute.hosting.endpoint import EndpointPlan, RunningEndpoint, VariantFailed
 from clary.compute.hosting.instance import Program
@@ -193,15 +193,18 @@ class EndpointLoop:
 
     async def _plan(self, scope: Scope, variant: dict[str, Any], directory: Path) -> VariantPlan:
         """Raises `VariantFailed` when the model's data cannot be had."""
-        name = variant["name"]
+        name, role = variant["name"], variant["role"]
+        code = source_of(variant["image"], variant["environment"])
         try:
+            serving = serving_of(self._platform.config.data, variant["image"], variant["environment"])
             async with asyncio.timeout(variant["download_seconds"]):
-                source = await fetch(self._platform, scope, variant["model_data"], variant["role"], directory / "models" / name)
-        except (StartFailed, OSError) as error:
+                source = await fetch(self._platform, scope, variant["model_data"], role, directory / "models" / name)
+                bundle = await fetch(self._platform, scope, code, role, directory / "sources" / name)
+        except (CannotServe, StartFailed, OSError) as error:
             raise VariantFailed(name, str(error)) from error
-        program = _program(variant, source)
-        if program is None:
-            raise VariantFailed(name, f"image {variant['image']} cannot be served")
+        program = Program(
+            serving.runtime, serving.load, serving.environment, source, bundle, serving.prepare, variant["start_seconds"]
+        )
         return VariantPlan(name, variant["weight"], variant["instance_count"], program)
 
     async def _commit(self, endpoint: Resource, status: str, state: dict[str, Any]) -> None:
@@ -237,16 +240,6 @@ def _wanted(endpoint: Resource) -> Wanted:
 
 def _counts(deployment: dict[str, Any]) -> dict[str, int]:
     return {variant["name"]: variant["instance_count"] for variant in deployment["variants"]}
-
-
-def _program(variant: dict[str, Any], source: Path | None) -> Program | None:
-    """What a worker of this variant runs; None for an image that this version of Clary does not know."""
-    found = algorithms.find(variant["image"])
-    if found is None:
-        return None
-    algorithm, tag = found
-    environment = variant["environment"] | {"CLARY_IMAGE_TAG": tag}
-    return Program(algorithm.runtime, algorithm.serve, environment, source, variant["start_seconds"])
 
 
 def reason(failure: VariantFailed) -> str:

@@ -11,9 +11,9 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from clary.catalog import algorithms
 from clary.compute.control.capacity import Capacity
 from clary.compute.control.retention import sweep_forever
+from clary.compute.control.serving import CannotServe, serving_of, source_of
 from clary.compute.control.shipping import Shipper
 from clary.compute.hosting.transform.spec import TransformSpec
 from clary.compute.runner import job_directory
@@ -140,25 +140,27 @@ class TransformLoop:
 
     async def _start(self, job: Resource, directory: Path) -> None:
         model = job.state["_model"]
-        found = algorithms.find(model["image"])
-        if found is None:
-            await self._finish(job, {"outcome": "Failed", "reason": f"ClientError: image {model['image']} cannot be run"})
+        try:
+            serving = serving_of(self._platform.config.data, model["image"], model["environment"])
+        except CannotServe as error:
+            await self._finish(job, {"outcome": "Failed", "reason": f"ClientError: {error}"})
             return
-        algorithm, tag = found
         credentials = await self._platform.extensions["credentials"].for_role(
             model["role"], "SageMaker", job.scope, _CREDENTIAL_SECONDS
         )
         spec = TransformSpec(
             name=job.name,
             region=job.scope.region,
-            load=algorithm.serve,
-            environment=model["environment"] | {"CLARY_IMAGE_TAG": tag},
+            load=serving.load,
+            prepare=serving.prepare,
+            environment=serving.environment,
             model_data=model["model_data"],
+            code=source_of(model["image"], model["environment"]),
             request=job.document,
             server_file=str(self._platform.config.data / "server.json"),
             credentials={name: str(credentials[name]) for name in ("AccessKeyId", "SecretAccessKey", "SessionToken")},
         )
-        await self._runner.start(directory, algorithm.runtime, spec.document())
+        await self._runner.start(directory, serving.runtime, spec.document())
         await self._commit(job, job.status, {"TransformStartTime": self._platform.clock.now()})
 
     async def _wait(self, job: Resource, directory: Path) -> None:

@@ -35,6 +35,10 @@ class Program:
     environment: dict[str, str]
     source: Path | None
     """A `model.tar.gz`, or a directory that is the model."""
+    code: Path | None = None
+    """A bundle with the user's source, where it is not part of the model."""
+    prepare: str = ""
+    """`module:function` that says which Python the worker needs (`toolkit/serving.py`); `""` for this one."""
     start_seconds: float = 480.0
     """How long loading may take: SageMaker's 8 minutes unless the variant says otherwise."""
 
@@ -163,6 +167,8 @@ class Instance:
             "token": token,
             "directory": str(self.directory),
             "source": str(program.source or ""),
+            "code": str(program.code or ""),
+            "prepare": program.prepare,
             "load": program.load,
             "environment": program.environment,
         }

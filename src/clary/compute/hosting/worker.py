@@ -7,7 +7,6 @@ never outlives the server that started it.
 
 from __future__ import annotations
 
-import importlib
 import json
 import os
 import select
@@ -23,6 +22,7 @@ from typing import Any
 
 from clary.compute.hosting import archive, frames
 from clary.compute.hosting.frames import Frame
+from clary.compute.runner.start_method import resolve, spawn_command
 from clary.core.inference import InferenceRequest, InferenceResponse, Model
 
 MAX_BATCH = 128
@@ -33,21 +33,51 @@ def serve(argument: dict[str, Any]) -> None:
     """Run a worker: the target that a fork server calls.
 
     `argument`: `socket` (path to connect to), `token` (which worker this is), `directory` (a place of its own), `source`
-    (path of model.tar.gz, or a directory that is the model, or ""), `load` ("module:function") and `environment` (what the
-    container would see). Returns when the server has hung up.
+    (path of model.tar.gz, or a directory that is the model, or ""), `code` (path of a source bundle, or ""), `prepare` and
+    `load` ("module:function") and `environment` (what the container would see). Returns when the server has hung up.
     """
-    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    connection.connect(argument["socket"])
-    connection.sendall(frames.encode(0, frames.HELLO, {"token": argument["token"]}))
+    connection = _connect(argument)
     threading.Thread(target=_exit_with_server, args=(connection,), daemon=True).start()
     try:
         os.environ.update(argument["environment"])
+        if argument["prepare"] and "descriptor" not in argument:
+            _prepare(connection, argument)
         model = _load(argument)
     except BaseException as error:
         traceback.print_exc()
         connection.sendall(frames.encode(0, frames.FAILED, {}, f"{type(error).__name__}: {error}".encode()))
         return
     Worker(connection, model).run()
+
+
+def _connect(argument: dict[str, Any]) -> socket.socket:
+    """The connection to the server: a new one, or the one that this process had before it became another Python."""
+    if "descriptor" in argument:
+        return socket.socket(fileno=argument["descriptor"])
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    connection.connect(argument["socket"])
+    connection.sendall(frames.encode(0, frames.HELLO, {"token": argument["token"]}))
+    return connection
+
+
+def _prepare(connection: socket.socket, argument: dict[str, Any]) -> None:
+    """Unpack model and source, once; then go on in the Python that the source asks for, when that is another one."""
+    directory = Path(argument["directory"])
+    argument["source"] = str(_model_directory(directory, argument["source"]))
+    if argument["code"]:
+        code = directory / "code"
+        shutil.rmtree(code, ignore_errors=True)
+        archive.unpack(Path(argument["code"]), code)
+        argument["environment"]["SAGEMAKER_SUBMIT_DIRECTORY"] = str(code)
+    python = resolve(argument["prepare"])(Path(argument["source"]), argument["environment"], directory)
+    if python is None:
+        return
+    connection.set_inheritable(True)
+    again = argument | {"descriptor": connection.fileno()}
+    command = [str(python), *spawn_command("clary.compute.hosting.worker:serve", again)[1:]]
+    os.environ["PATH"] = f"{python.parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
+    sys.stdout.flush()
+    os.execv(python, command)
 
 
 def _exit_with_server(connection: socket.socket) -> None:
@@ -61,8 +91,7 @@ def _exit_with_server(connection: socket.socket) -> None:
 
 def _load(argument: dict[str, Any]) -> Model:
     model_dir = _model_directory(Path(argument["directory"]), argument["source"])
-    module, _, function = argument["load"].partition(":")
-    load: Callable[[Path, dict[str, str]], Model] = getattr(importlib.import_module(module), function)
+    load: Callable[[Path, dict[str, str]], Model] = resolve(argument["load"])
     model = load(model_dir, argument["environment"])
     print(f"model loaded from {', '.join(sorted(p.name for p in model_dir.iterdir())) or 'an empty directory'}", flush=True)
     return model

@@ -41,7 +41,7 @@ def run(argument: dict[str, Any]) -> None:
             die_with_parent(argument["parent"])  # other namespaces may have cancelled it
         program(opt_ml)
     except Exception as error:
-        _report(error, Path(argument["failure"]))
+        report(error, Path(argument["failure"]))
 
 
 def _own(opt_ml: Path) -> Path:
@@ -57,7 +57,8 @@ def _own(opt_ml: Path) -> Path:
         return opt_ml
 
 
-def _report(error: Exception, to: Path) -> None:
+def report(error: Exception, to: Path) -> None:
+    """Say why the program fails: in its log, in the file `to`, and by its exit status."""
     failure = describe(error)
     if failure["prefix"] == "ClientError" or isinstance(error, CommandFailed):
         print(f"{failure['type']}: {error}", file=sys.stderr)

@@ -31,6 +31,9 @@ from clary.catalog.frameworks import PLAIN, Framework, named
 from clary.compute.toolkit import layers
 
 READY = "ready"
+_LIBRARY = ("clary", "orjson", "botocore", "jmespath", "dateutil", "six", "urllib3")
+"""What workers and batch transforms import beside the standard library. All but orjson, which is made for this very Python, are
+pure; an environment's own packages come first."""
 _NAME = re.compile(r"[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?")
 Run = Callable[[Sequence[str]], None]
 """Runs a command whose output the user sees; raises when it fails."""
@@ -169,13 +172,15 @@ class Environments:
     def _link_library(self) -> Path:
         """A directory that has Clary, for environments of their own; not what Clary is installed beside."""
         self._library.mkdir(parents=True, exist_ok=True)
-        for name in ("clary", "orjson"):
+        for name in _LIBRARY:
             found = importlib.util.find_spec(name)
             assert found is not None, "Clary needs it, so it is there"
-            assert found.origin is not None, "a package has a file"
-            target, link = Path(found.origin).parent, self._library / name
+            assert found.origin is not None, "a module has a file"
+            file = Path(found.origin)
+            target = file.parent if file.name == "__init__.py" else file
+            link = self._library / target.name
             if not link.is_symlink() or link.readlink() != target:
-                part = self._library / f"{name}.{os.getpid()}"
+                part = self._library / f"{target.name}.{os.getpid()}"
                 part.symlink_to(target)
                 part.rename(link)
         return self._library

@@ -18,8 +18,8 @@ from typing import NoReturn
 
 def run(script: Path, arguments: Sequence[str], name: str) -> NoReturn:
     """Run `script`, whose `sys.argv` is `[name, *arguments]`, and leave with its exit status (`SystemExit`)."""
-    _make_lines_visible()
-    _use_all_processors()
+    make_lines_visible()
+    use_all_processors()
     sys.argv = [name, *arguments]
     sys.path.insert(0, str(script.parent))
     module = types.ModuleType("__main__")
@@ -61,7 +61,7 @@ def _of_the_script(trace: TracebackType | None, script: Path) -> TracebackType |
     return trace
 
 
-def _make_lines_visible() -> None:
+def make_lines_visible() -> None:
     """Lines reach the log when they are printed, whatever the encoding of the server's own terminal."""
     for descriptor, name in ((1, "stdout"), (2, "stderr")):
         getattr(sys, name).flush()
@@ -70,7 +70,7 @@ def _make_lines_visible() -> None:
         setattr(sys, f"__{name}__", stream)
 
 
-def _use_all_processors() -> None:
+def use_all_processors() -> None:
     """Libraries were loaded with one thread (`runner/warm.SINGLE_THREADED`), for the fork; now they may have them all."""
     for name in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.pop(name, None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import urlsplit
 
-from clary.catalog import algorithms
+from clary.catalog import algorithms, frameworks
 from clary.core.errors import ServiceError, ValidationException, refuse_unenforced
 from clary.core.service import Context, Platform, operation
 from clary.services.declared import Declared
@@ -106,8 +106,10 @@ def _check_container(request: dict[str, Any], container: dict[str, Any]) -> None
         raise ValidationException("ImageConfig.RepositoryAccessMode Vpc is not supported by Clary yet; use Platform")
     if "Image" not in container:
         raise ValidationException("Image is required in a model's container")
-    if algorithms.find(container["Image"]) is None:
-        raise ValidationException(f"Image {container['Image']} cannot be served by Clary yet; it serves {_servable()}")
+    image, environment = container["Image"], container.get("Environment", {})
+    if frameworks.for_serving(image, environment) is None and algorithms.find(image) is None:
+        why = frameworks.refusal(image) or f"it serves {_servable()}"
+        raise ValidationException(f"Image {image} cannot be served by Clary yet: {why}")
     if "ModelDataUrl" in container and "ModelDataSource" in container:
         raise ValidationException("ModelDataUrl and ModelDataSource cannot both be given")
     _check_source(model_data(container))
@@ -116,7 +118,8 @@ def _check_container(request: dict[str, Any], container: dict[str, Any]) -> None
 def _servable() -> str:
     """Repositories and tags of all images that can be served."""
     known = [repositories for algorithm in algorithms.every() for repositories in algorithm.repositories.items()]
-    return "; ".join(f"{repository} with tag {', '.join(tags)}" for repository, tags in known)
+    built_in = "; ".join(f"{repository} with tag {', '.join(tags)}" for repository, tags in known)
+    return f"{built_in}; {', '.join(name for framework in frameworks.FRAMEWORKS for name in framework.repositories)}"
 
 
 def _check_source(source: dict[str, str] | None) -> None:

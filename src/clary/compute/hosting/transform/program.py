@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,12 +16,13 @@ from clary.compute.hosting import archive
 from clary.compute.hosting.transform import records
 from clary.compute.hosting.transform.spec import MEGABYTE, TransformSpec
 from clary.compute.runner import job_directory
-from clary.compute.runner.start_method import resolve
-from clary.compute.supervisor import upload
+from clary.compute.runner.start_method import resolve, spawn_command
+from clary.compute.supervisor import program, upload
 from clary.compute.supervisor.channels import base_of, checked_path
 from clary.compute.supervisor.failures import JobError
 from clary.compute.supervisor.feeding import gunzip
 from clary.compute.supervisor.objects import Objects, S3Object, parse_uri
+from clary.compute.toolkit.serving import SUBMIT_DIRECTORY
 from clary.core.inference import InferenceRequest, InferenceResponse, Model
 
 
@@ -28,9 +31,28 @@ def run(opt_ml: Path) -> None:
 
     Raises `JobError` for what the user must mend, after saying on stdout which input it was.
     """
+    transform = _transform(opt_ml)
+    transform.fetch()
+    if python := transform.other_python():
+        sys.stdout.flush()
+        command = spawn_command(f"{__name__}:go_on", {"opt_ml": str(opt_ml)})
+        os.execv(python, [str(python), *command[1:]])
+    transform.run()
+
+
+def go_on(argument: dict[str, str]) -> None:
+    """The second half of `run`, in the Python that the model's source asks for."""
+    opt_ml = Path(argument["opt_ml"])
+    try:
+        _transform(opt_ml).run()
+    except Exception as error:
+        program.report(error, opt_ml.parent.parent / "failure.json")
+
+
+def _transform(opt_ml: Path) -> Transform:
     spec = TransformSpec(**json.loads((opt_ml.parent.parent / job_directory.SPEC).read_text()))
     objects = Objects(Path(spec.server_file), spec.region, spec.credentials, threading.Event())
-    Transform(spec, objects, opt_ml).run()
+    return Transform(spec, objects, opt_ml)
 
 
 class Transform:
@@ -40,10 +62,24 @@ class Transform:
         self._opt_ml = opt_ml
         self._limit_bytes = spec.payload_megabytes * MEGABYTE
         self._concurrent = 1
+        self._model_dir = opt_ml / "model"
+        self._environment = spec.container_environment() | ({SUBMIT_DIRECTORY: str(opt_ml / "code")} if spec.code else {})
+
+    def fetch(self) -> None:
+        """Bring the model's data and the user's source."""
+        self._fetch_model()
+        if self._spec.code:
+            self._unpack(self._spec.code["S3Uri"], self._opt_ml / "code")
+
+    def other_python(self) -> Path | None:
+        """The Python to go on in, when the source asks for what this one has not."""
+        if not self._spec.prepare:
+            return None
+        return resolve(self._spec.prepare)(self._model_dir, self._environment, self._opt_ml.parent)
 
     def run(self) -> None:
         spec = self._spec
-        self._model: Model = resolve(spec.load)(self._fetch_model(), spec.container_environment())
+        self._model: Model = resolve(spec.load)(self._model_dir, self._environment)
         self._concurrent = spec.request.get("MaxConcurrentTransforms") or self._parameters().get("MaxConcurrentTransforms", 1)
         strategy = "SINGLE_RECORD" if spec.strategy == "SingleRecord" else "MULTI_RECORD"
         print(
@@ -57,25 +93,27 @@ class Transform:
     def _parameters(self) -> dict:
         return self._model.execution_parameters()
 
-    def _fetch_model(self) -> Path:
-        """The model's data in a directory."""
-        model_dir, source = self._opt_ml / "model", self._spec.model_data
+    def _fetch_model(self) -> None:
+        """The model's data in its directory."""
+        model_dir, source = self._model_dir, self._spec.model_data
         model_dir.mkdir(parents=True, exist_ok=True)
         if source is None:
-            return model_dir
+            return
         bucket, key = parse_uri(source["S3Uri"])
         if source["CompressionType"] == "Gzip":
-            packed = self._opt_ml / "model.tar.gz"
-            self._save(self._objects.head(bucket, key), packed)
-            archive.unpack(packed, model_dir)
-            packed.unlink()
+            self._unpack(source["S3Uri"], model_dir)
         elif source["S3DataType"] == "S3Object":
             self._save(self._objects.head(bucket, key), model_dir / key.rsplit("/", 1)[-1])
         else:
             for entry in self._objects.list(bucket, key.rstrip("/") + "/"):
                 name = checked_path(entry.key[len(key.rstrip("/")) + 1 :], entry.uri)
                 self._save(entry, model_dir / name)
-        return model_dir
+
+    def _unpack(self, uri: str, directory: Path) -> None:
+        packed = self._opt_ml / "archive.part"
+        self._save(self._objects.head(*parse_uri(uri)), packed)
+        archive.unpack(packed, directory)
+        packed.unlink()
 
     def _save(self, source: S3Object, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)

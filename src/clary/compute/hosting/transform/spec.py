@@ -17,10 +17,14 @@ class TransformSpec:
     region: str
     load: str
     """`module:function` that loads the model."""
+    prepare: str
+    """`module:function` that says which Python it needs; `""` for this one."""
     environment: dict[str, str]
     """The model's own, under which the job's go."""
     model_data: dict[str, str] | None
     """`S3Uri`, `S3DataType`, `CompressionType`."""
+    code: dict[str, str] | None
+    """Where the user's source is, in the same form, when it is not part of the model."""
     request: dict[str, Any]
     server_file: str
     credentials: dict[str, str] = field(repr=False)

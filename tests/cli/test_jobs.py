@@ -101,3 +101,10 @@ def test_a_name_that_nothing_has_is_one_line(clary, jobs):
 
 def test_an_unknown_reason_still_says_where_to_look():
     assert causes.fix("AlgorithmError: something new") == causes.ELSE
+    script = 'AlgorithmError: ExecuteUserScriptError:\nExitCode 1\nErrorMessage "{}"\nCommand "python train.py", exit code: 1'
+    assert "requirements.txt" in causes.fix(script.format("ModuleNotFoundError: No module named 'humanize'"))
+    assert "SM_MODEL_DIR" in causes.fix(script.format("FileNotFoundError: No such file or directory: '/opt/ml/model/a'"))
+    assert "smaller model" in causes.fix(script.format("").replace("ExitCode 1", "ExitCode 137"))
+    assert "Run the command" in causes.fix(
+        "ClientError: x needs torch, which is not installed here; install it with: clary env add pytorch"
+    )

@@ -7,7 +7,16 @@ import re
 from pathlib import Path
 from typing import Any
 
+_OURS = "clary|faiss|numba|numpy|pyarrow|safetensors|scipy|sklearn|xgboost"
 FIXES = {
+    r"clary env add": "Run the command that the cause ends with, and create the job again under a new name.",
+    r"No such file or directory: '/opt/ml": (
+        "Read paths from SM_MODEL_DIR, SM_CHANNEL_TRAIN and their like: the files do not lie at /opt/ml on every machine."
+    ),
+    r"the entry point": "Name a file of the source: entry_point of the estimator, relative to source_dir.",
+    r"SIGKILL|ExitCode -?(9|137)\b": (
+        "Use less data or a smaller model, or free memory on this machine: the kernel kills what takes too much."
+    ),
     r"not a readable tar archive|UnsafeArchive": (
         "ModelDataUrl must name a model.tar.gz, such as the ModelArtifacts.S3ModelArtifacts of a training job."
     ),
@@ -23,7 +32,12 @@ FIXES = {
     r"[Hh]yperparameter": 'Correct the hyperparameter that the cause names; values are strings, such as "100".',
     r"could not convert|not a number|header row": "Remove header lines and encode text columns as numbers, label first.",
     r"ContentType|[Cc]ontent type": "Set the channel's ContentType to what its files are, for instance text/csv.",
-    r"No module named|not installed": "Install what is missing: pip install 'clary[algorithms]'; see clary doctor.",
+    rf"No module named '({_OURS})'": "Install what is missing: pip install 'clary[algorithms]'; see clary doctor.",
+    r"No module named|InstallRequirementsError|InstallModuleError": (
+        "Put the package into requirements.txt beside the script, under a name and a version that pip finds; a module of your "
+        "own belongs into the source directory."
+    ),
+    r"not installed": "Install what is missing: pip install 'clary[algorithms]'; see clary doctor.",
     r"supervisor .* lost": "The machine went down or the process was killed; create the job again under a new name.",
 }
 """Patterns of failure reasons and what mends them; the first that matches counts."""

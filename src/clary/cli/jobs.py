@@ -14,7 +14,7 @@ from clary.cli.console import AccessKey, Account, Data, Region, SecretKey, clien
 from clary.cli.named import Named, describe
 from clary.core.identifiers import DEFAULT_REGION
 
-POLL_SECONDS = 1.0
+POLL_SECONDS = 0.1
 LAST_LINES = 10
 Name = Annotated[str, typer.Argument(help="A training job, a processing job, a transform job or an endpoint.")]
 

@@ -51,9 +51,13 @@ class Lines:
         if self._after_return and data.startswith(b"\n"):
             data = data[1:]  # the second half of a line end
         self._after_return = data.endswith(b"\r")
-        *lines, self._rest = _LINE_END.split(self._rest + data)
-        for line in lines:
-            yield from _decode(line)
+        if b"\n" in data or b"\r" in data:
+            first, *lines, rest = _LINE_END.split(data)
+            for line in (self._rest + first, *lines):
+                yield from _decode(line)
+            self._rest = rest
+        else:
+            self._rest += data
         while len(self._rest) > LONGEST_LINE:
             head, self._rest = self._rest[:LONGEST_LINE], self._rest[LONGEST_LINE:]
             yield head.decode(errors="replace")

@@ -44,21 +44,21 @@ import argparse, os, time
 import joblib
 import pandas as pd
 from sklearn.ensemble import RandomForestClassifier
-began = time.time()
+began, used = time.time(), time.process_time()
 parser = argparse.ArgumentParser()
 parser.add_argument("--n-estimators", type=int, default=20)
 args = parser.parse_args()
 table = pd.DataFrame({"a": range(500), "b": [n % 7 for n in range(500)]})
 model = RandomForestClassifier(args.n_estimators).fit(table, [n % 2 for n in range(500)])
 joblib.dump(model, os.path.join(os.environ.get("SM_MODEL_DIR", "."), "model.joblib"))
-print("own", time.time() - began)
+print("own", time.time() - began, used)
 """,
     "PyTorch": """
 import os, time
 import torch
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
-began = time.time()
+began, used = time.time(), time.process_time()
 data = TensorDataset(torch.randn(512, 8), torch.randn(512, 1))
 model = nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 1))
 optimizer = torch.optim.SGD(model.parameters(), 0.01)
@@ -67,7 +67,7 @@ for x, y in DataLoader(data, 64):
     nn.functional.mse_loss(model(x), y).backward()
     optimizer.step()
 torch.save(model.state_dict(), os.path.join(os.environ.get("SM_MODEL_DIR", "."), "model.pth"))
-print("own", time.time() - began)
+print("own", time.time() - began, used)
 """,
 }
 
@@ -132,8 +132,10 @@ class Bench:
             yield from (event["message"] for event in page["events"])
             token = {"nextToken": page["nextForwardToken"]}
 
-    def own_seconds(self, name: str) -> float:
-        return next(float(line.split()[1]) for line in self.lines(name) if line.startswith("own "))
+    def own(self, name: str) -> tuple[float, float]:
+        """Seconds of the script's own work, and of processor time that its process had used before."""
+        line = next(line for line in self.lines(name) if line.startswith("own "))
+        return float(line.split()[1]), float(line.split()[2])
 
 
 @contextmanager
@@ -153,15 +155,18 @@ def overhead(jobs: int) -> None:
             continue
         script = SCRIPTS[title]
         with server() as bench:
-            measured = []
+            measured, used = [], []
             for number in range(jobs + 1):
                 total, _ = bench.run(f"job-{number}", script, image)
-                measured.append(total - bench.own_seconds(f"job-{number}"))
+                own, before = bench.own(f"job-{number}")
+                measured.append(total - own)
+                used.append(before)
         cold, warm = measured[0], sorted(measured[1:])
         peer = sorted(_by_hand(script) for _ in range(max(3, jobs // 4)))
         print(f"{title}: the first job of a server {cold:.2f} s; further ones p50 {statistics.median(warm):.3f} s, ", end="")
         print(f"p95 {warm[int(len(warm) * 0.95)]:.3f} s; python by hand p50 {statistics.median(peer):.3f} s, ", end="")
-        print(f"ratio {statistics.median(peer) / statistics.median(warm):.1f}")
+        print(f"ratio {statistics.median(peer) / statistics.median(warm):.1f}; ", end="")
+        print(f"processor time of the script's process before its own work p50 {statistics.median(used[1:]):.3f} s")
 
 
 def _by_hand(script: str) -> float:

@@ -23,7 +23,7 @@ def allowed() -> dict[str, set[str]]:
     for row in ROW.finditer((ROOT / "docs" / "architecture.md").read_text()):
         may = set(
             re.findall(
-                r"\b(?:core|formats|algorithms|catalog|languages|storage|tuning|services|compute|gateway)\b",
+                r"\b(?:core|formats|algorithms|catalog|languages|storage|tuning|services|sandbox|compute|gateway)\b",
                 re.sub(r"\(.*?\)", "", row["may"]),
             )
         )

@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 from tests.conftest import Server
+from tests.processes import children, innermost, is_gone
 
 from clary.compute.runner import lock
 
@@ -101,7 +102,8 @@ class Crash:
 
     def program(self, host: str = "algo-1") -> int:
         pid = self.supervisor(host)
-        return int(until(lambda: Path(f"/proc/{pid}/task/{pid}/children").read_text().split())[0])
+        until(lambda: children(pid))
+        return innermost(pid)
 
     def rounds(self) -> list[list[int]]:
         """The boosting rounds that each log stream of the job tells of; only the first of several hosts does."""
@@ -140,14 +142,6 @@ class Crash:
 
 def rounds_in(messages: list[str]) -> list[int]:
     return [int(message[1 : message.index("]")]) for message in messages if message.startswith("[") and "\ttrain-" in message]
-
-
-def is_gone(pid: int) -> bool:
-    """Whether a process has ended, reaped or not."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z"
-    except FileNotFoundError:
-        return True
 
 
 def until(condition: Callable[[], Any]) -> Any:

@@ -21,6 +21,7 @@ from clary.cli.errors import FAILED
 from clary.client import find
 from clary.client.running import ask
 from clary.core.config import Config
+from clary.sandbox import level
 
 LOW_DISK_BYTES = 2 * 1024**3
 SMALL_SHARED_MEMORY_BYTES = 256 * 1024**2
@@ -34,6 +35,10 @@ EMULATORS = {
     "ministack": "/_ministack/health",
 }
 """Other emulators, by a page that only they have."""
+_REMEDY = (
+    "allow user namespaces (Ubuntu: sysctl kernel.apparmor_restrict_unprivileged_userns=0; in a container: a seccomp profile "
+    "with unshare and mount) and use Linux 6.12 or newer; docs/security.md says what each level keeps out"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,13 +133,9 @@ def check_kernel() -> Iterator[Finding]:
     """What isolation and speed stand on; without them Clary works, more slowly or with less isolation between jobs."""
     if "fork" not in multiprocessing.get_all_start_methods() or sys.platform == "darwin":
         yield Finding("note", "processes are started with spawn: jobs start in seconds instead of milliseconds")
+    yield check_sandbox()
     if sys.platform != "linux":
-        yield Finding(
-            "note", f"{sys.platform} has no user namespaces, Landlock or cgroups: jobs are not isolated from each other"
-        )
         return
-    yield _feature("user namespaces", _user_namespaces())
-    yield _feature("Landlock", "landlock" in _read("/sys/kernel/security/lsm"))
     yield _feature("cgroup v2", Path("/sys/fs/cgroup/cgroup.controllers").exists())
     shared = Path("/dev/shm")
     enough = shared.is_dir() and os.access(shared, os.W_OK) and shutil.disk_usage(shared).total >= SMALL_SHARED_MEMORY_BYTES
@@ -145,17 +146,15 @@ def _feature(name: str, there: bool) -> Finding:
     return Finding("ok" if there else "note", f"{name}: {'yes' if there else 'no'}")
 
 
-def _user_namespaces() -> bool:
-    switches = ("/proc/sys/kernel/unprivileged_userns_clone", "/proc/sys/user/max_user_namespaces")
-    restricted = _read("/proc/sys/kernel/apparmor_restrict_unprivileged_userns") == "1"
-    return Path("/proc/self/ns/user").exists() and all(_read(switch) != "0" for switch in switches) and not restricted
-
-
-def _read(file: str) -> str:
-    try:
-        return Path(file).read_text().strip()
-    except OSError:
-        return ""
+def check_sandbox() -> Finding:
+    """How far programs can be confined here, found by trying it."""
+    here = level()
+    text = f"sandbox: {here.name} ({', '.join(here.measures) or 'nothing'})"
+    if not here.gaps:
+        return Finding("ok", text)
+    refused = f"; no namespaces: {here.refused}" if here.refused else ""
+    remedy = _REMEDY if sys.platform == "linux" else ""
+    return Finding("note", f"{text}; programs can still {'; '.join(here.gaps)}{refused}", remedy)
 
 
 def check_disk(data: Path) -> Finding:

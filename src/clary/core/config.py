@@ -38,6 +38,9 @@ class Config:
     """Mount `POST /_clary/reset`, which wipes everything."""
     capacity_cpus: int = 0
     """Training, processing and transform jobs that run at a time; 0 means one per core."""
+    sandbox: str = "auto"
+    """How programs are confined: `auto` (as far as this machine can, with a warning in their logs for what it cannot),
+    `required` (programs that cannot be confined fully do not run) or `off`."""
     job_retention_days: float = 30.0
     """How long the working directory of a finished job is kept; its record and its artifacts stay."""
     log_retention_days: float = 0.0
@@ -50,6 +53,7 @@ class Config:
         object.__setattr__(self, "hosts", tuple(self.hosts))
         _check_choice("auth", self.auth, ("open", "strict"))
         _check_choice("durability", self.durability, ("full", "fast"))
+        _check_choice("sandbox", self.sandbox, ("auto", "required", "off"))
         for name in ("port", "tls_port"):
             if not 0 <= getattr(self, name) <= 65535:
                 raise ValueError(f"{name} must be between 0 and 65535; got {getattr(self, name)}")

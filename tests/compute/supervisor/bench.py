@@ -139,14 +139,6 @@ class Bench:
         return f"s3://{BUCKET}/{prefix}"
 
 
-def is_gone(pid: int) -> bool:
-    """Whether a process has ended, reaped or not."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z"
-    except FileNotFoundError:
-        return True
-
-
 async def until(condition: Callable[[], Any]) -> None:
     while not condition():  # noqa: ASYNC110
         await asyncio.sleep(0.01)

@@ -191,7 +191,7 @@ def test_a_lost_supervisor_means_another_attempt_for_all(pair: Bench) -> None:
 
 
 def test_a_deadline_keeps_what_every_host_saved(pair: Bench) -> None:
-    end = pair.run_hosts(save_when_asked_to_stop, StoppingCondition={"MaxRuntimeInSeconds": 1})
+    end = pair.run_hosts(save_when_asked_to_stop, StoppingCondition={"MaxRuntimeInSeconds": 5})
     assert isinstance(end, Finish)
     assert (end.status, end.secondary) == ("Stopped", "MaxRuntimeExceeded")
     assert end.record is not None

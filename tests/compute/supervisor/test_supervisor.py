@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.compute.supervisor.bench import BUCKET, Bench, channel, is_gone, until
+from tests.compute.supervisor.bench import BUCKET, Bench, channel, until
+from tests.processes import innermost, is_gone
 
 from clary.compute.runner import job_directory, lock
 from clary.compute.runner.process import ProcessRunner
@@ -198,7 +199,7 @@ def test_a_stopped_job_keeps_the_model_it_saved(bench: Bench) -> None:
 
 
 def test_a_job_past_its_runtime_is_stopped(bench: Bench) -> None:
-    record = bench.run(save_when_asked_to_stop, StoppingCondition={"MaxRuntimeInSeconds": 1})
+    record = bench.run(save_when_asked_to_stop, StoppingCondition={"MaxRuntimeInSeconds": 5})
     assert record["outcome"] == "MaxRuntimeExceeded"
     assert bench.archive(record["artifact"]) == {"saved": b"so far"}
 
@@ -215,14 +216,16 @@ def test_a_program_that_ignores_the_request_is_killed_after_the_grace(bench: Ben
 
 
 def test_a_killed_supervisor_takes_its_program_along_and_never_starts_again(bench: Bench) -> None:
+    programs: list[int] = []
+
     def kill(runner: ProcessRunner) -> None:
         pid = lock.holder(bench.directory)
         assert pid is not None
+        programs.append(innermost(pid))
         os.kill(pid, signal.SIGKILL)
 
     assert bench.run(never_stop, act=kill) == {"outcome": "LOST"}
-    program = int(bench.log()[0].split()[1])
-    asyncio.run(asyncio.wait_for(until(lambda: is_gone(program)), 60))
+    asyncio.run(asyncio.wait_for(until(lambda: is_gone(programs[0])), 60))
     assert bench.run(never_stop) == {"outcome": "LOST"}
     assert len(bench.log()) == 1
 

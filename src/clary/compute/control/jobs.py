@@ -71,6 +71,7 @@ def spec(
         metrics=metrics,
         server_file=str(config.data / "server.json"),
         credentials={name: str(credentials[name]) for name in ("AccessKeyId", "SecretAccessKey", "SessionToken")},
+        sandbox=config.sandbox,
     )
 
 

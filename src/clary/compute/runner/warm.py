@@ -40,7 +40,7 @@ class Runtime:
     hidden: tuple[str, ...] = ()
 
 
-_JOBS = ("clary.compute.supervisor.main", "clary.compute.supervisor.objects")
+_JOBS = ("clary.compute.supervisor.main", "clary.compute.supervisor.objects", "clary.sandbox.level")
 _PROGRAMS = "clary.algorithms.hosted"
 _SCRIPTS = "clary.compute.toolkit.training"
 _FRAMES = ("pandas", "pyarrow")

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import traceback
 from pathlib import Path
 from typing import Any
+
+from clary.sandbox import SandboxUnavailable
 
 LONGEST_REASON = 1024
 _LONGEST_KEPT_LINE = 1000
@@ -27,8 +30,9 @@ def describe(error: BaseException) -> dict[str, str]:
     """What a failed program leaves about its exception: who must mend it, type, message and the end of the traceback."""
     # the train programs' CustomerError lives in a room that compute never imports
     customer = isinstance(error, JobError) or any(kind.__name__ == "CustomerError" for kind in type(error).__mro__)
+    ours = isinstance(error, SandboxUnavailable)
     return {
-        "prefix": "ClientError" if customer else "AlgorithmError",
+        "prefix": "ClientError" if customer else "InternalServerError" if ours else "AlgorithmError",
         "type": type(error).__name__,
         "message": str(error) or type(error).__name__,
         "traceback": "".join(traceback.format_exception(error))[-4000:],
@@ -52,6 +56,15 @@ def reason(code: int, failure: dict[str, str] | None, failure_file: str, out_of_
         text = "AlgorithmError: the training process failed without giving a reason; see the job's log"
     suffix = f", exit code: {128 - code if code < 0 else code}"
     return text[: LONGEST_REASON - len(suffix)] + suffix
+
+
+def told(file: Path) -> dict[str, str] | None:
+    """What a program left about its exception (`describe`), as far as it is that: the file is the program's, so anything."""
+    try:
+        content = json.loads(file.read_text(errors="replace"))
+        return {part: str(content[part]) for part in ("prefix", "type", "message", "traceback")}
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def _signal_name(number: int) -> str:

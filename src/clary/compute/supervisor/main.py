@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import json
+import os
 import shutil
 import signal
 import time
@@ -23,16 +24,19 @@ from clary.compute.supervisor.journal import JobJournal
 from clary.compute.supervisor.layout import CHECKPOINTS, environment, lay_out
 from clary.compute.supervisor.objects import Objects, parse_uri
 from clary.compute.supervisor.peers import Peers
+from clary.compute.supervisor.program import FAILURE
 from clary.compute.supervisor.record import ExitRecord, Outcome, cause_of, is_consequence
 from clary.compute.supervisor.script import Script
 from clary.compute.supervisor.spec import OptMl, Spec
 from clary.compute.supervisor.watch import Ending, Signals, watch
+from clary.sandbox import Profile, SandboxUnavailable, check, give, notice, owner
 
 DEFAULT_MAX_RUNTIME = 86400
 
 
 def run(argument: dict[str, Any]) -> None:
     """Run the job host in `argument["directory"]`, unless some supervisor already did or does."""
+    os.umask(0o022)  # what is made here is for the program, which may be another user's; the directory itself is closed
     directory = Path(argument["directory"])
     signals = Signals.install()
     if lock.take(directory):
@@ -62,11 +66,17 @@ class Supervisor:
         self.journal = JobJournal(directory, self.spec.metrics)
         self.record = ExitRecord(started=time.time())
         self.objects = Objects(Path(self.spec.server_file), self.spec.region, self.spec.credentials, signals.stopping)
-        self.peers = Peers(directory, self.spec, signals.stopping)
         self.checkpoints: Checkpoints | None = None
         self.script = self._script() if self.spec.script else None
         self.intermediate: Checkpoints | None = None
-        self._failure = directory / "failure.json"
+        self.profile = Profile(
+            write={"/opt/ml": self.opt_ml.root, "/tmp": directory / "tmp"},
+            read=self.script.read if self.script else {},
+            hidden=Path(self.spec.server_file).parent,
+            internet=not self.spec.request.get("EnableNetworkIsolation", False),
+            demand=self.spec.sandbox,
+        )
+        self.peers = Peers(directory, self.spec, signals.stopping, owner(self.profile))
 
     def run(self) -> None:
         """Everything, ending in an exit record whatever happens short of being killed."""
@@ -87,7 +97,8 @@ class Supervisor:
         self.record.ended = time.time()
         job_directory.write_json(self.directory / job_directory.EXIT, self.record.document())
         self.peers.forget()
-        shutil.rmtree(self._copies(), ignore_errors=True)
+        for unneeded in (self._copies(), self.profile.write["/tmp"]):
+            shutil.rmtree(unneeded, ignore_errors=True)
         (self.directory / job_directory.SPEC).unlink()  # it holds credentials
 
     def _script(self) -> Script:
@@ -102,10 +113,12 @@ class Supervisor:
 
     def _run_program(self) -> None:
         self._lay_out()
+        self._check_sandbox()
         kills = failures.kernel_kills()
         child = Child(self._argument())  # before the first thread; it imports while the data come
         try:
             self._get_ready()
+            give(self.profile)
             self.journal.status(self.RUNNING)
             child.go()
             self.record.training_started = time.time()
@@ -126,6 +139,16 @@ class Supervisor:
         if self.spec.is_first_host:
             with naming("Artifact upload failed"):
                 self._upload()
+
+    def _check_sandbox(self) -> None:
+        """Raises `JobError` when the program must not run here."""
+        give(self.profile)
+        try:
+            check(self.profile)
+        except SandboxUnavailable as error:
+            raise JobError(str(error)) from error
+        if warning := notice(self.profile):
+            self.journal.log([warning])
 
     def _get_ready(self) -> None:
         """Everything that the program needs, and what it would be a pity to find missing when it has ended."""
@@ -161,9 +184,8 @@ class Supervisor:
         of_script = self.script.environment(self.objects.address()) if self.script else {}
         return {
             "program": self.spec.program,
-            "opt_ml": str(self.opt_ml.root),
+            "profile": self.profile.document(),
             "environment": of_script | self._environment(),
-            "failure": str(self._failure),
             **(self.script.argument() if self.script else {}),
         }
 
@@ -188,7 +210,7 @@ class Supervisor:
 
     def _judge(self, ending: Ending, out_of_memory: bool) -> None:
         """What the program's end means for the job."""
-        failure = job_directory.read_json(self._failure)
+        failure = failures.told(self.profile.write["/tmp"] / FAILURE)
         if ending.cause == "failed":
             error = self.signals.failure or JobError("a channel failed")
             prefix = "ClientError" if isinstance(error, JobError) else "InternalServerError"

@@ -6,6 +6,7 @@ on other machines has to provide that.
 
 from __future__ import annotations
 
+import os
 import secrets
 import socket
 import threading
@@ -26,11 +27,13 @@ _LOOK_SECONDS = 0.02
 class Peers:
     """The hosts of the attempt beside the one in `directory`."""
 
-    def __init__(self, directory: Path, spec: Spec, stopping: threading.Event):
+    def __init__(self, directory: Path, spec: Spec, stopping: threading.Event, owner: int | None = None):
+        """`owner`: the user id of the programs, when it is another than this process's."""
         self._directory = directory
         self._spec = spec
         self._stopping = stopping
         self._others = [directory.parent / host for host in spec.hosts if host != spec.host]
+        self._owner = owner
         self._held: socket.socket | None = None
 
     def meeting_place(self) -> dict[str, str]:
@@ -42,7 +45,7 @@ class Peers:
         if not self._others:
             return {}
         if self._spec.is_first_host:
-            self._held, place = _hold_a_port()
+            self._held, place = _hold_a_port(self._owner)
             job_directory.write_json(self._directory / MEETING_PLACE, place)
             return place
         return self._await_meeting_place(self._directory.parent / self._spec.hosts[0])
@@ -82,8 +85,10 @@ class Peers:
             raise StopRequested("the data directory is gone")
 
 
-def _hold_a_port() -> tuple[socket.socket, dict[str, str]]:
+def _hold_a_port(owner: int | None) -> tuple[socket.socket, dict[str, str]]:
     held = socket.socket()
+    if owner is not None:
+        os.fchown(held.fileno(), owner, owner)  # a port is reused by sockets of one user only
     held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     held.bind(("127.0.0.1", 0))
     address = "{}:{}".format(*held.getsockname())

@@ -11,50 +11,54 @@ from typing import Any
 
 from clary.compute.runner import job_directory
 from clary.compute.runner.start_method import die_with_parent, resolve
-from clary.compute.supervisor import own_opt_ml
 from clary.compute.supervisor.failures import describe
 from clary.compute.toolkit.errors import CommandFailed
+from clary.sandbox import Profile, confine, environment, place
 
 CUSTOMER_ERROR_EXIT, ALGORITHM_ERROR_EXIT = 2, 1
+FAILURE = "clary-failure.json"
+"""In the program's `/tmp`: the description of its failure."""
 
 
 def run(argument: dict[str, Any]) -> None:
-    """Run `argument["program"]` on `argument["opt_ml"]` once the supervisor says go (one byte on stdin).
+    """Run `argument["program"]`, confined to `argument["profile"]`, once the supervisor says go (one byte on stdin).
 
-    `argument["prepare"]`, which a script has, is called before it: it may do what the program itself may not.
-    Imports come before the go, so that they overlap with the download. When stdin ends without it, there is nothing to do.
-    A failure's description goes to the file `argument["failure"]`, its exit status to the supervisor.
+    Imports come first: they are our own code, and Python may keep what it compiles. They and the confinement come before the
+    go, so that they overlap with the download. When stdin ends without it, there is nothing to do. `argument["prepare"]`,
+    where there is one, is called after it and not confined: it may do what the program itself may not.
+    A failure's description goes to the file `FAILURE`, its exit status to the supervisor.
     """
     die_with_parent(argument["parent"])
-    os.environ.update(argument["environment"])
+    profile = Profile.parse(argument["profile"])
+    failure = profile.write["/tmp"] / FAILURE
+    os.environ.update(environment(profile) | argument["environment"])
     try:
         prepare, program = (resolve(argument[step]) if step in argument else None for step in ("prepare", "program"))
         assert program is not None, "every job has one"
+        if not prepare:
+            confine(profile)
         if not os.read(0, 1):
             return
         if not sys.platform.startswith("linux"):
             threading.Thread(target=_die_with_lifeline, daemon=True).start()
-        opt_ml = Path(argument["opt_ml"])
         if prepare:
-            prepare(opt_ml)
-            opt_ml = _own(opt_ml)
-            die_with_parent(argument["parent"])  # other namespaces may have cancelled it
-        program(opt_ml)
+            prepare(profile.write["/opt/ml"])
+            _say_where(place(profile, "/opt/ml"))
+            confine(profile)
+        failure = place(profile, "/tmp") / FAILURE
+        program(place(profile, "/opt/ml"))
     except Exception as error:
-        report(error, Path(argument["failure"]))
+        report(error, failure)
 
 
-def _own(opt_ml: Path) -> Path:
-    """Where the program finds `opt_ml`: at `/opt/ml`, where the kernel allows it."""
-    try:
-        return own_opt_ml.show(opt_ml)
-    except OSError as error:
+def _say_where(opt_ml: Path) -> None:
+    """A script may name paths that only a container would have."""
+    if str(opt_ml) != "/opt/ml":
         print(
-            f"Clary: this process cannot have an /opt/ml of its own ({error.strerror or error}); its files are in {opt_ml}. "
+            f"Clary: this process cannot have an /opt/ml of its own; its files are in {opt_ml}. "
             "Scripts that name paths below /opt/ml need Linux with user namespaces, or a server that root started.",
             flush=True,
         )
-        return opt_ml
 
 
 def report(error: Exception, to: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from clary.compute.supervisor import source
@@ -44,6 +45,13 @@ class Script:
             "AWS_ENDPOINT_URL": server,
             "S3_ENDPOINT_URL": server,
         }
+
+    @property
+    def read(self) -> dict[str, Path]:
+        """What the script may read beside its own directories, under the same names: the environments, which are for all."""
+        environments = Path(self._plan.environments)
+        environments.mkdir(parents=True, exist_ok=True)
+        return {str(environments): environments}
 
     def fetch(self, objects: Objects) -> None:
         """Bring the source. Raises `JobError`."""

@@ -31,6 +31,8 @@ class Spec:
     """`AccessKeyId`, `SecretAccessKey`, `SessionToken` of the job's role."""
     script: dict[str, Any] = field(default_factory=dict)
     """`toolkit.plan.Plan` of a job that runs a user's script; empty for a built-in algorithm."""
+    sandbox: str = "auto"
+    """The server's setting: `auto`, `required` or `off`."""
 
     def document(self) -> dict[str, Any]:
         """JSON for `spec.json`."""

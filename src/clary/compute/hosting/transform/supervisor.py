@@ -15,8 +15,10 @@ from clary.compute.runner import job_directory, lock
 from clary.compute.supervisor import failures
 from clary.compute.supervisor.child import Child
 from clary.compute.supervisor.journal import JobJournal
+from clary.compute.supervisor.program import FAILURE
 from clary.compute.supervisor.record import ExitRecord
 from clary.compute.supervisor.watch import Ending, Signals, watch
+from clary.sandbox import Profile, give
 
 PROGRAM = "clary.compute.hosting.transform.program:run"
 MAX_RUNTIME_SECONDS = 5 * 86400
@@ -44,21 +46,27 @@ def _supervise(directory: Path, signals: Signals) -> None:
         traceback.print_exc()
         record.outcome, record.reason = "Failed", f"InternalServerError: {type(error).__name__}: {error}"
         record.failure = failures.for_why(failures.describe(error), list(journal.last_lines))
-    shutil.rmtree(directory / "opt", ignore_errors=True)  # copies; what was made of them is in S3
+    for unneeded in ("opt", "tmp"):  # copies and scraps; what was made of them is in S3
+        shutil.rmtree(directory / unneeded, ignore_errors=True)
     record.ended = record.training_ended = time.time()
     job_directory.write_json(directory / job_directory.EXIT, record.document())
 
 
 def _run_program(spec: TransformSpec, directory: Path, signals: Signals, journal: JobJournal, record: ExitRecord) -> None:
-    opt_ml, failure_file = directory / "opt" / "ml", directory / "failure.json"
-    opt_ml.mkdir(parents=True, exist_ok=True)
-    argument = {"program": PROGRAM, "opt_ml": str(opt_ml), "failure": str(failure_file)}
+    profile = Profile(
+        write={"/opt/ml": directory / "opt" / "ml", "/tmp": directory / "tmp"},
+        read={},
+        hidden=Path(spec.server_file).parent,
+        demand="off",  # the program reads and writes S3 itself
+    )
+    give(profile)
+    argument = {"program": PROGRAM, "profile": profile.document()}
     kills = failures.kernel_kills()
     child = Child(argument | {"environment": {"PYTHONUNBUFFERED": "1"} | spec.container_environment()})
     child.go()
     ending = watch(child, journal, signals, MAX_RUNTIME_SECONDS)
     record.exit_code = ending.code
-    failure = job_directory.read_json(failure_file)
+    failure = failures.told(profile.write["/tmp"] / FAILURE)
     record.outcome, cause = _judge(ending, failure, spec, failures.kernel_kills() > kills)
     if cause:
         journal.log([cause])

@@ -109,3 +109,39 @@ def test_a_full_sandbox_is_not_worth_a_word(scientist: Scientist, report: dict[s
 def test_opt_ml_is_where_scripts_expect_it(scientist: Scientist) -> None:
     job = scientist.train("hard-coded", "import os\nopen('/opt/ml/model/here', 'w').write(os.environ['SM_MODEL_DIR'])\n")
     assert artifact(scientist, job) == {"here": b"/opt/ml/model"}
+
+
+ISOLATED = """
+import json, os, socket, sys, urllib.request
+from urllib.parse import urlsplit
+
+def attempt(action):
+    try:
+        return str(action())
+    except OSError as error:
+        return type(error).__name__
+
+server = urlsplit(os.environ["AWS_ENDPOINT_URL"])
+with socket.create_server(("127.0.0.1", 0)) as listener:
+    found = {
+        "gateway": attempt(lambda: socket.create_connection((server.hostname, server.port), 5)),
+        "elsewhere": attempt(lambda: socket.create_connection(("192.0.2.1", 80), 5)),
+        "itself": attempt(lambda: socket.create_connection(listener.getsockname(), 5).close()),
+        "interfaces": [name for _, name in socket.if_nameindex()],
+    }
+json.dump(found, open("/opt/ml/model/found.json", "w"))
+"""
+
+
+def test_an_isolated_script_reaches_nothing_but_itself(scientist: Scientist) -> None:
+    """The supervisor brings its data and takes its model, so the job completes all the same."""
+    job = scientist.train("isolated", ISOLATED, EnableNetworkIsolation=True)
+    assert job["EnableNetworkIsolation"] is True
+    found = json.loads(artifact(scientist, job)["found.json"])
+    assert found == {"gateway": "ConnectionRefusedError", "elsewhere": "OSError", "itself": "None", "interfaces": ["lo"]}
+
+
+def test_requirements_of_an_isolated_script_cannot_be_fetched(scientist: Scientist) -> None:
+    source = {"train.py": "print('trained')", "requirements.txt": "no-such-package-of-clary\n"}
+    reason = scientist.failure("isolated-requirements", source, EnableNetworkIsolation=True)
+    assert "InstallRequirementsError" in reason

@@ -1,6 +1,6 @@
 """Least privilege for programs that a server starts: `confine(profile)`, called in the new process before it runs them."""
 
-from clary.sandbox.confinement import SandboxUnavailable, check, confine, environment, give, notice, owner, place
+from clary.sandbox.confinement import SandboxUnavailable, check, confine, environment, give, isolate, notice, owner, place
 from clary.sandbox.level import Level, level
 from clary.sandbox.profile import Profile
 
@@ -12,6 +12,7 @@ __all__ = [
     "confine",
     "environment",
     "give",
+    "isolate",
     "level",
     "notice",
     "owner",

@@ -71,6 +71,21 @@ def confine(profile: Profile) -> None:
     os.chdir(place(profile, "/tmp"))
 
 
+def isolate(profile: Profile) -> None:
+    """Leave the network, when the program may not use it: for what comes before `confine`. Raises as that does."""
+    check(profile)
+    if profile.internet:
+        return
+    try:
+        if level().namespaces:
+            namespaces.leave_network()
+        else:
+            kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
+            system_calls.restrict(internet=False)
+    except OSError as error:
+        raise SandboxUnavailable(f"this program could not be isolated from the network: {error}") from error
+
+
 def check(profile: Profile) -> None:
     """Raises `SandboxUnavailable` when `profile` asks for more than this machine or the server's setting lets be enforced."""
     if profile.demand == "required" and (warning := level().warning):

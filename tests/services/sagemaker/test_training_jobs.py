@@ -260,7 +260,13 @@ def test_members_that_the_service_demands(sagemaker: Any, member: str) -> None:
     ("changes", "words"),
     [
         ({"StoppingCondition": {"MaxRuntimeInSeconds": 2419201}}, "2419200 (28 days)"),
-        ({"EnableNetworkIsolation": True}, "EnableNetworkIsolation"),
+        (
+            {
+                "EnableNetworkIsolation": True,
+                "ResourceConfig": {"InstanceCount": 2, "InstanceType": "ml.m5.large", "VolumeSizeInGB": 5},
+            },
+            "EnableNetworkIsolation",
+        ),
         ({"EnableManagedSpotTraining": True}, "EnableManagedSpotTraining"),
         ({"EnableInterContainerTrafficEncryption": True}, "EnableInterContainerTrafficEncryption"),
         ({"CheckpointConfig": {"S3Uri": "https://elsewhere/c"}}, "CheckpointConfig.S3Uri"),

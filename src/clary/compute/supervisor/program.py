@@ -13,7 +13,7 @@ from clary.compute.runner import job_directory
 from clary.compute.runner.start_method import die_with_parent, resolve
 from clary.compute.supervisor.failures import describe
 from clary.compute.toolkit.errors import CommandFailed
-from clary.sandbox import Profile, confine, environment, place
+from clary.sandbox import Profile, confine, environment, isolate, place
 
 CUSTOMER_ERROR_EXIT, ALGORITHM_ERROR_EXIT = 2, 1
 FAILURE = "clary-failure.json"
@@ -42,6 +42,7 @@ def run(argument: dict[str, Any]) -> None:
         if not sys.platform.startswith("linux"):
             threading.Thread(target=_die_with_lifeline, daemon=True).start()
         if prepare:
+            isolate(profile)
             prepare(profile.write["/opt/ml"])
             _say_where(place(profile, "/opt/ml"))
             confine(profile)

@@ -49,7 +49,6 @@ UNENFORCED = (
     "DebugRuleConfigurations",
     "EnableInterContainerTrafficEncryption",
     "EnableManagedSpotTraining",
-    "EnableNetworkIsolation",
     "MlflowConfig",
     "ModelPackageConfig",
     "ProfilerRuleConfigurations",
@@ -136,6 +135,7 @@ async def check(ctx: Context, request: dict[str, Any]) -> Algorithm | Framework:
     refuse_unenforced(request, *UNENFORCED)
     algorithm = _algorithm(request)
     _check_hosts(request["ResourceConfig"], algorithm)
+    _check_isolation(request)
     _check_checkpoints(request.get("CheckpointConfig"))
     _check_max_runtime(request["StoppingCondition"])
     _check_metrics(request["AlgorithmSpecification"].get("MetricDefinitions", []))
@@ -192,6 +192,14 @@ def _check_hosts(resources: dict[str, Any], algorithm: Algorithm | Framework) ->
         )
 
 
+def _check_isolation(request: dict[str, Any]) -> None:
+    if request.get("EnableNetworkIsolation") and request["ResourceConfig"]["InstanceCount"] > 1:
+        raise ValidationException(
+            "EnableNetworkIsolation with ResourceConfig.InstanceCount above 1 is not supported by Clary: the hosts of a job "
+            "talk to each other over the network that isolation takes away; set InstanceCount to 1"
+        )
+
+
 def _check_checkpoints(config: dict[str, Any] | None) -> None:
     if not config:
         return
@@ -235,7 +243,7 @@ def _complete(request: dict[str, Any], algorithm: Algorithm | Framework) -> dict
         # clients index KmsKeyId, set or not
         "OutputDataConfig": {"KmsKeyId": "", "CompressionType": "GZIP"} | request["OutputDataConfig"],
         "StoppingCondition": {"MaxRuntimeInSeconds": DEFAULT_MAX_RUNTIME} | request["StoppingCondition"],
-        "EnableNetworkIsolation": False,
+        "EnableNetworkIsolation": request.get("EnableNetworkIsolation", False),
         "EnableInterContainerTrafficEncryption": False,
         "EnableManagedSpotTraining": False,
     }

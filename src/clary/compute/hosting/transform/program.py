@@ -46,7 +46,7 @@ def go_on(argument: dict[str, str]) -> None:
     try:
         _transform(opt_ml).run()
     except Exception as error:
-        program.report(error, opt_ml.parent.parent / "failure.json")
+        program.report(error, opt_ml.parent.parent / "tmp" / program.FAILURE)
 
 
 def _transform(opt_ml: Path) -> Transform:

@@ -30,6 +30,17 @@ START_SECONDS = 30
 STOP_SECONDS = 30
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Throw away kernels that numba cached before the newest change of the algorithms; it looks at a kernel's own file only."""
+    if hasattr(config, "workerinput"):
+        return
+    source = Path(__file__).parents[1] / "src" / "clary" / "algorithms"
+    newest = max(file.stat().st_mtime for file in source.rglob("*.py"))
+    for index in source.rglob("__pycache__/*.nbi"):
+        if index.stat().st_mtime < newest:
+            index.unlink(missing_ok=True)
+
+
 class Server:
     """A Clary server process on 127.0.0.1 with its own data directory.
 

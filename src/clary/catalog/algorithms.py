@@ -59,6 +59,7 @@ class Algorithm:
     distributed: bool = False
     """Whether several hosts are supported."""
     gpu: bool = False
+    """Whether its train program uses one where the instance type has it."""
     ignored_tag_suffixes: tuple[str, ...] = field(default=("-cpu-py3",))
 
     def tag(self, repository: str, tag: str) -> str | None:

@@ -31,6 +31,7 @@ def first_party(
     runtime: str = "numba",
     requests: tuple[str, ...] = REQUESTS,
     distributed: bool = True,
+    gpu: bool = False,
 ) -> Algorithm:
     """The declaration of the image `name`, whose programs are `train` and `load` of `clary.algorithms.hosted.<name>`."""
     program = f"clary.algorithms.hosted.{name.replace('-', '_')}"
@@ -45,4 +46,5 @@ def first_party(
         channels=channels,
         inference_content_types=requests,
         distributed=distributed,
+        gpu=gpu,
     )

@@ -7,15 +7,17 @@ from collections.abc import Iterator
 from typing import Any, Literal, Self
 
 import numpy as np
+from scipy.sparse import issparse
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin
 from sklearn.metrics.pairwise import euclidean_distances
 from sklearn.utils import Tags
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
-from clary.algorithms.cluster import nearest
-from clary.algorithms.cluster.lloyd import Solution, best_of, lloyd
+from clary.algorithms.cluster import nearest, on_device
+from clary.algorithms.cluster.lloyd import Assigner, Solution, best_of, lloyd
 from clary.algorithms.cluster.seeding import Method, first_centers
 from clary.algorithms.cluster.streaming import Shrinking, Stream, shrink
+from clary.algorithms.device import require_device, torch_device
 from clary.algorithms.estimator import Estimator
 from clary.algorithms.parameters import require_one_of, require_whole
 
@@ -58,6 +60,8 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Es
         Drives the first centres.
     n_jobs : int, optional
         Threads; 1 when absent, all cores for -1.
+    device : {"cpu", "cuda", "cuda:<number>", "auto", "torch:cpu"}, default "cpu"
+        Where `fit` assigns dense rows: see `clary.algorithms.device`.
     verbose : int, default 0
         1 prints a line per iteration or epoch.
 
@@ -108,6 +112,7 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Es
         local_lloyd_tol: float = 1e-4,
         seed: int = 0,
         n_jobs: int | None = None,
+        device: str = "cpu",
         verbose: int = 0,
     ):
         self.k = k
@@ -126,6 +131,7 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Es
         self.local_lloyd_tol = local_lloyd_tol
         self.seed = seed
         self.n_jobs = n_jobs
+        self.device = device
         self.verbose = verbose
 
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
@@ -198,9 +204,11 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Es
     def _best_run(self, X: Any, weights: np.ndarray | None) -> Solution:
         rng = np.random.default_rng(self.seed)
         runs = self.n_init if isinstance(self.init_method, str) else 1
-        return best_of(self._run(X, weights, rng) for _ in range(runs))
+        device = torch_device(self.device)
+        elsewhere = None if device is None or issparse(X) else on_device.Rows(X, weights, device).assign
+        return best_of(self._run(X, weights, rng, elsewhere) for _ in range(runs))
 
-    def _run(self, X: Any, weights: np.ndarray | None, rng: np.random.Generator) -> Solution:
+    def _run(self, X: Any, weights: np.ndarray | None, rng: np.random.Generator, elsewhere: Assigner | None) -> Solution:
         return lloyd(
             X,
             self._first_centers(X, weights, rng),
@@ -208,6 +216,7 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Es
             max_iter=self.max_iter,
             tol=self.tol,
             threads=self._threads,
+            elsewhere=elsewhere,
             progress=lambda iteration, msd: self._say(f"iteration {iteration}: mean squared distance {msd:.6g}"),
         )
 
@@ -238,7 +247,7 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Es
             factor = EXTRA_CENTER_FACTOR if self.extra_center_factor == "auto" else self.extra_center_factor
             rng = np.random.default_rng(self.seed)
             self.stream_ = Stream.begin(X, self.k * factor, self.init_method, rng, weights)  # type: ignore[arg-type]
-        self.stream_.update(X, weights, self.half_life_time_size, self._threads)
+        self.stream_.update(X, weights, self.half_life_time_size, self._threads, torch_device(self.device))
 
     def _finish(self, X: Any, weights: np.ndarray | None, iterations: int) -> None:
         """Centres from the stream, and what the rows `X` say of them."""
@@ -269,6 +278,7 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Es
         require_one_of("local_lloyd_init_method", self.local_lloyd_init_method, _METHODS)
         if isinstance(self.init_method, str) or self.algorithm == "streaming":
             require_one_of("init_method", self.init_method, _METHODS)
+        require_device("device", self.device)
         if self.n_jobs is not None and self.n_jobs != -1:
             require_whole("n_jobs", self.n_jobs, 1)
 

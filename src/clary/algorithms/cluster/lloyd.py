@@ -12,6 +12,8 @@ from scipy.sparse import issparse
 
 from clary.algorithms.cluster.nearest import Assignment, assign, distances
 
+Assigner = Callable[[np.ndarray], Assignment]
+"""Assigns the rows to centres (k, columns)."""
 Progress = Callable[[int, float], None]
 """Called after each iteration with its number, from 1, and the mean squared distance before it."""
 
@@ -41,20 +43,26 @@ def lloyd(
     max_iter: int = 300,
     tol: float = 1e-4,
     threads: int = 1,
+    elsewhere: Assigner | None = None,
     progress: Progress | None = None,
 ) -> Solution:
     """Iterate from `centers` (k, columns) until no row moves, the inertia falls by no more than its share `tol`, or
-    `max_iter` iterations were made. A centre that loses all its rows goes to the row farthest from its centre."""
+    `max_iter` iterations were made. A centre that loses all its rows goes to the row farthest from its centre.
+    `elsewhere` assigns the same rows and weights in place of `nearest.assign`, on a GPU for example."""
+
+    def assigned(centers: np.ndarray, before: Assignment | None) -> Assignment:
+        return elsewhere(centers) if elsewhere else assign(X, centers, weights, threads, before)
+
     total = float(X.shape[0] if weights is None else weights.sum())
     centers = np.array(centers, np.float64)
-    found = assign(X, centers, weights, threads)
+    found = assigned(centers, None)
     iterations = 0
     while iterations < max_iter:
         iterations += 1
         centers = _moved(X, centers, found, weights)
         before, inertia = found, found.squares.sum()
         # sums of the rows that moved are exact for unit weights only
-        found = assign(X, centers, weights, threads, before if weights is None else None)
+        found = assigned(centers, before if weights is None else None)
         if progress is not None:
             progress(iterations, float(inertia) / total)
         settled = found.moved == 0 if weights is None else np.array_equal(found.labels, before.labels)

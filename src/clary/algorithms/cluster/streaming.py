@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy.sparse import issparse
 
+from clary.algorithms.cluster import on_device
 from clary.algorithms.cluster.lloyd import Solution, best_of, lloyd
 from clary.algorithms.cluster.nearest import assign
 from clary.algorithms.cluster.seeding import Method, first_centers
@@ -38,12 +40,17 @@ class Stream:
         size = min(size, X.shape[0])
         return cls(first_centers(X, size, method, rng, weights, greedy=False), np.zeros(size), np.zeros(size))
 
-    def update(self, X: Any, weights: np.ndarray | None = None, half_life: float = 0, threads: int = 1) -> None:
+    def update(
+        self, X: Any, weights: np.ndarray | None = None, half_life: float = 0, threads: int = 1, device: str | None = None
+    ) -> None:
         """Take in a batch: each centre becomes the mean of its earlier rows and the new ones.
 
-        With `half_life` h > 0 every earlier row counts half after each h further rows.
+        With `half_life` h > 0 every earlier row counts half after each h further rows. `device` is PyTorch's, for dense rows.
         """
-        found = assign(X, self.centers, weights, threads)
+        if device is None or issparse(X):
+            found = assign(X, self.centers, weights, threads)
+        else:
+            found = on_device.Rows(X, weights, device).assign(self.centers)
         batch = found.weights.sum()
         decay = 0.5 ** (batch / half_life) if half_life else 1.0
         means = found.means(otherwise=self.centers)

@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from clary.algorithms.decomposition.scatter import Scatter
 from clary.algorithms.decomposition.sketch import Sketch
 from clary.algorithms.decomposition.spectrum import Spectrum
+from clary.algorithms.device import require_device, torch_device
 from clary.algorithms.estimator import Estimator
 from clary.algorithms.parameters import require_whole
 
@@ -42,6 +43,8 @@ class PCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):
         randomized: passes of `fit` over the rows. `partial_fit` passes once.
     seed : int, default 0
         Drives the test vectors.
+    device : {"cpu", "cuda", "cuda:<number>", "auto", "torch:cpu"}, default "cpu"
+        Where `fit` multiplies dense rows: see `clary.algorithms.device`.
 
     Attributes
     ----------
@@ -79,6 +82,7 @@ class PCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):
         extra_components: int = -1,
         passes: int = 2,
         seed: int = 0,
+        device: str = "cpu",
     ):
         self.num_components = num_components
         self.algorithm_mode = algorithm_mode
@@ -86,6 +90,7 @@ class PCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):
         self.extra_components = extra_components
         self.passes = passes
         self.seed = seed
+        self.device = device
 
     def fit(self, X: Any, y: Any = None) -> Self:
         """Learn the directions of `X` (rows, columns), dense or CSR. `y` is not used.
@@ -153,10 +158,11 @@ class PCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):
         return X
 
     def _begin(self, shape: tuple[int, int]) -> Scatter | Sketch:
+        device = torch_device(self.device)
         if self.algorithm_mode == "regular":
-            return Scatter(shape[1])
+            return Scatter(shape[1], device)
         count = self.num_components or min(shape)
-        return Sketch.random(shape[1], sketch_width(count, self.extra_components), self.seed)
+        return Sketch.random(shape[1], sketch_width(count, self.extra_components), self.seed, device)
 
     def _take(self, state: Scatter | Sketch, X: Any) -> None:
         found, mean, rows = self._solve(state)
@@ -177,6 +183,7 @@ class PCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):
         if self.num_components is not None:
             require_whole("num_components", self.num_components, 1)
         require_whole("extra_components", self.extra_components, -1)
+        require_device("device", self.device)
         if self.algorithm_mode not in _MODES:
             raise ValueError(f"algorithm_mode={self.algorithm_mode!r} must be one of {', '.join(map(repr, _MODES))}")
         if self.passes not in (1, 2):

@@ -13,6 +13,7 @@ import numpy as np
 from scipy.linalg import eigh
 from scipy.sparse import issparse
 
+from clary.algorithms.decomposition.products import gram
 from clary.algorithms.decomposition.spectrum import FULL, Spectrum
 
 _BUFFER_BYTES = 16 << 20
@@ -25,10 +26,12 @@ class Scatter:
     mean : (columns,) float64
     matrix : (columns, columns) float64, Σ (x − mean)(x − mean)ᵀ
 
-    `update` leaves rows in a buffer; `flush` brings all three up to date.
+    Dense blocks are multiplied on `device`, PyTorch's, if one is named. `update` leaves rows in a buffer;
+    `flush` brings all three up to date.
     """
 
-    def __init__(self, columns: int):
+    def __init__(self, columns: int, device: str | None = None):
+        self._device = device
         self.rows = 0
         self.mean = np.zeros(columns)
         self.matrix = np.zeros((columns, columns))
@@ -52,7 +55,7 @@ class Scatter:
         if not len(block):
             return
         offset = block.sum(axis=0, dtype=block.dtype).astype(np.float64) / len(block)
-        products = (block.T @ block).astype(np.float64)
+        products = gram(block, self._device).astype(np.float64)
         products -= np.outer(offset * len(block), offset)
         self._add(len(block), self._shift.astype(block.dtype) + offset, products)
         self._shift = self.mean

@@ -15,6 +15,7 @@ import numpy as np
 from scipy.linalg import eigh, qr, svd
 from scipy.sparse import issparse
 
+from clary.algorithms.decomposition.products import through
 from clary.algorithms.decomposition.spectrum import FULL, Spectrum
 
 _BLOCK_BYTES = 4 << 20
@@ -27,9 +28,11 @@ class Sketch:
     sums : (columns,) float64, Σ (x − shift)
     square : Σ |x − shift|²
     epsilon : rounding of the products that were added
+    device : PyTorch's name of the device that multiplies dense blocks; NumPy does when None
     """
 
-    def __init__(self, test: np.ndarray):
+    def __init__(self, test: np.ndarray, device: str | None = None):
+        self.device = device
         self.test = np.ascontiguousarray(test)
         self.rows = 0
         self.shift = np.zeros(len(test))
@@ -39,9 +42,9 @@ class Sketch:
         self.epsilon = float(np.finfo(np.float64).eps)
 
     @classmethod
-    def random(cls, columns: int, width: int, seed: int) -> Sketch:
+    def random(cls, columns: int, width: int, seed: int, device: str | None = None) -> Sketch:
         """A sketch of `width` random test vectors; hosts whose sketches will be merged take the same seed."""
-        return cls(_basis(np.random.default_rng(seed).standard_normal((columns, min(width, columns)))))
+        return cls(_basis(np.random.default_rng(seed).standard_normal((columns, min(width, columns)))), device)
 
     @property
     def mean(self) -> np.ndarray:
@@ -61,7 +64,7 @@ class Sketch:
 
     def again(self) -> Sketch:
         """An empty sketch for a second pass: its test vectors span what this one found."""
-        return Sketch(_basis(self._about(centered=True)))
+        return Sketch(_basis(self._about(centered=True)), self.device)
 
     def combined(self, first: Sketch) -> Sketch:
         """This second pass together with the `first` one over the same rows: the test vectors of both, columns at most."""
@@ -115,7 +118,7 @@ class Sketch:
     def _multiply(self, block: Any) -> None:
         """Add rows that are about the shift already."""
         narrow = self.test.astype(block.dtype)
-        self.product += np.asarray(block.T @ (block @ narrow))
+        self.product += through(block, narrow, self.device)
         self.sums += np.asarray(block.sum(axis=0)).ravel()
         values = block.data if issparse(block) else block.ravel()
         self.square += float(values @ values)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from dataclasses import dataclass
 from email.message import Message
 from pathlib import Path
 from typing import Any
 
+from clary.algorithms import device
 from clary.algorithms.hosted import log
 from clary.algorithms.hosted.errors import CustomerError
 from clary.algorithms.hosted.metric_lines import MetricLines
@@ -17,6 +19,7 @@ from clary.catalog.hyperparameters import InvalidHyperparameter, Version
 from clary.formats.channel import Channel, Reader, data_files
 
 IMAGE_TAG = "CLARY_IMAGE_TAG"
+_GPU_INSTANCES = re.compile(r"ml\.[pg]\d")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +35,7 @@ class TrainingJob:
     channels: dict[str, dict[str, Any]]
     hosts: list[str]
     current_host: str = "algo-1"
+    instance_type: str = ""
 
     @classmethod
     def read(cls, opt_ml: Path, default_tag: str) -> TrainingJob:
@@ -45,6 +49,7 @@ class TrainingJob:
             _json(config / "inputdataconfig.json"),
             resources.get("hosts", ["algo-1"]),
             resources.get("current_host", "algo-1"),
+            resources.get("current_instance_type", ""),
         )
 
     @property
@@ -76,6 +81,7 @@ class TrainingJob:
 
         Checks the channels too. Raises `CustomerError` for the user's mistakes.
         """
+        self._say_what_becomes_of_the_gpu(algorithm)
         given = self.hyperparameters
         default = algorithm.hyperparameters.defaults(self.version(algorithm))
         log.plain("Docker entrypoint called with argument(s): train")
@@ -89,6 +95,30 @@ class TrainingJob:
         if len(self.hosts) > 1 and not algorithm.distributed:
             raise CustomerError(f"{algorithm.name} trains on one host; set InstanceCount to 1")
         return values
+
+    @property
+    def device(self) -> str | None:
+        """PyTorch's name of the GPU to train on; None for the CPU.
+
+        An instance type with a GPU asks for one, unless `_num_gpus` is 0.
+        """
+        return device.torch_device("auto") if self._wants_gpu else None
+
+    @property
+    def _wants_gpu(self) -> bool:
+        return bool(_GPU_INSTANCES.match(self.instance_type)) and self.hyperparameters.get("_num_gpus", "auto") != "0"
+
+    def _say_what_becomes_of_the_gpu(self, algorithm: Algorithm) -> None:
+        """One line, the first, where the instance type has a GPU."""
+        if not _GPU_INSTANCES.match(self.instance_type):
+            return
+        reason = None if algorithm.gpu else f"{algorithm.name} has no program for it"
+        if not self._wants_gpu:
+            reason = "_num_gpus is 0"
+        if reason := reason or device.obstacle():
+            log.first_party(f"{self.instance_type} has a GPU that is not used: {reason}; training on the CPU", "WARNING")
+        else:
+            log.first_party(f"Training on a GPU, as {self.instance_type} asks")
 
     def share_of_batch(self, values: dict[str, Any]) -> dict[str, Any]:
         """`values` with this host's share of `mini_batch_size`, at least one row.

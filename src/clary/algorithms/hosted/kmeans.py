@@ -82,12 +82,13 @@ def _rows(job: TrainingJob, channel: str, values: Values, epochs: int = 1) -> Ro
 def _stream(job: TrainingJob, data: Rows, values: Values) -> Stream:
     """What this host's rows say."""
     stream: Stream | None = None
+    device = job.device
     for epoch in range(values["epochs"]):
         start, count = time.time(), 0
         for batch in _batches(data, values, enough=stream is None):
             if stream is None:
                 stream = _begin(job, batch, values)
-            stream.update(batch, half_life=values["half_life_time_size"], threads=os.cpu_count() or 1)
+            stream.update(batch, half_life=values["half_life_time_size"], threads=os.cpu_count() or 1, device=device)
             count += batch.shape[0]
         job.lines.progress(100 * (epoch + 1) / values["epochs"])
         job.lines.metrics(DIMENSION, "training", {"Total Records Seen": (epoch + 1) * count}, start=start, epoch=epoch)

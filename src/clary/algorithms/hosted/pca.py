@@ -81,7 +81,7 @@ def _rows(job: TrainingJob, channel: str, values: Values, passes: int = 1) -> Ro
 
 def _regular(job: TrainingJob, values: Values, cluster: Cluster) -> Scatter | None:
     """The scatter matrix of the rows of all hosts; None where this host does not lead."""
-    state = Scatter(values["feature_dim"])
+    state = Scatter(values["feature_dim"], job.device)
     _feed(job, _rows(job, "train", values), values, state)
     parts = cluster.gather(state.arrays())
     return None if parts is None else scatter.merge([Scatter.of_arrays(part) for part in parts])
@@ -92,12 +92,13 @@ def _randomized(job: TrainingJob, values: Values, cluster: Cluster) -> Sketch | 
     passes = 1 if job.input_mode("train") == "Pipe" else 2
     data = _rows(job, "train", values, passes)
     width = sketch_width(values["num_components"], values["extra_components"])
-    state = Sketch.random(values["feature_dim"], width, _SEED)
+    device = job.device
+    state = Sketch.random(values["feature_dim"], width, _SEED, device)
     _feed(job, data, values, state, 1, passes)
     first = _together(cluster, state)
     if passes == 1:
         return first
-    second = Sketch(cluster.broadcast(None if first is None else {"test": first.again().test})["test"])
+    second = Sketch(cluster.broadcast(None if first is None else {"test": first.again().test})["test"], device)
     _feed(job, data, values, second, 2, passes)
     whole = _together(cluster, second)
     return None if whole is None or first is None else whole.combined(first)

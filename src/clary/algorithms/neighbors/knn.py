@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -12,6 +13,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 
 from clary.algorithms import metrics
+from clary.algorithms.device import obstacle, require_device, torch_device
 from clary.algorithms.estimator import Estimator
 from clary.algorithms.neighbors import reduction, search, votes
 from clary.algorithms.neighbors.reservoir import Reservoir
@@ -54,6 +56,8 @@ class KNN(Estimator):
         to a multiple.
     seed : int, default 0
         Drives the sample, the projection and the index.
+    device : {"cpu", "cuda", "cuda:<number>", "auto", "torch:cpu"}, default "cpu"
+        Where batches are compared with all rows, for Flat: see `clary.algorithms.device`.
     n_jobs : int, optional
         Threads of FAISS; all that OpenMP has when absent or -1.
 
@@ -98,6 +102,7 @@ class KNN(Estimator):
         nprobe: int = 5,
         pq_m: int = 8,
         seed: int = 0,
+        device: str = "cpu",
         n_jobs: int | None = None,
     ):
         self.k = k
@@ -111,6 +116,7 @@ class KNN(Estimator):
         self.nprobe = nprobe
         self.pq_m = pq_m
         self.seed = seed
+        self.device = device
         self.n_jobs = n_jobs
 
     def fit(self, X: Any, y: Any) -> Self:
@@ -223,6 +229,7 @@ class KNN(Estimator):
             require_one_of("dimension_reduction_type", self.dimension_reduction_type, reduction.KINDS)
         if (self.dimension_reduction_type is None) != (self.dimension_reduction_target is None):
             raise ValueError("dimension_reduction_type and dimension_reduction_target go together: set both or none")
+        require_device("device", self.device)
         if self.index_type == "IVFPQ" and self.index_metric != "L2":
             raise ValueError(f"index_type='IVFPQ' has index_metric='L2' only; got {self.index_metric!r}")
 
@@ -255,7 +262,7 @@ class KNN(Estimator):
         if index.d != self._space.dimension:
             raise ValueError(f"vectors of {index.d} columns where these parameters make {self._space.dimension}")
         self.index_ = index
-        self._searcher = search.Searcher(index)
+        self._searcher = search.Searcher(index, torch_device(self.device))
 
     def _make_space(self) -> Space:
         """Where rows become vectors; a projection's columns, or the rows' own, are a multiple of `pq_m` for IVFPQ."""
@@ -284,4 +291,9 @@ class KNN(Estimator):
     def _restore(self, document: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
         index = arrays.pop("index_")
         super()._restore(document, arrays)
+        if self.device.startswith("cuda") and (reason := obstacle()):
+            warnings.warn(
+                f"device={self.device!r} of the saved model cannot be used: {reason}; it runs on the CPU", stacklevel=2
+            )
+            self.device = "cpu"
         self._adopt(search.from_bytes(index))

@@ -21,6 +21,7 @@ from typing import Literal
 import faiss
 import numpy as np
 
+from clary.algorithms.neighbors.on_device import DeviceSearch
 from clary.algorithms.neighbors.product import ProductSearch
 
 IndexType = Literal["Flat", "IVFFlat", "IVFPQ"]
@@ -112,11 +113,11 @@ def automatic_lists(rows: int) -> int:
 
 
 class Searcher:
-    """Searches `index`, an `IndexFlat` or an IVF index over one."""
+    """Searches `index`, an `IndexFlat` or an IVF index over one; batches of a flat one on `device`, PyTorch's, if named."""
 
-    def __init__(self, index: Index):
+    def __init__(self, index: Index, device: str | None = None):
         self.index = index
-        self._flat = FlatSearch(index) if isinstance(index, faiss.IndexFlat) else None
+        self._flat = FlatSearch(index, device) if isinstance(index, faiss.IndexFlat) else None
 
     def __call__(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
         """The k nearest vectors of each of `queries` (rows, columns) float32.
@@ -174,13 +175,18 @@ def _require_rows(rows: int, plan: Plan) -> None:
 class FlatSearch:
     """Exact search of a flat index, the same for a row alone and in company."""
 
-    def __init__(self, index: faiss.IndexFlat):
+    def __init__(self, index: faiss.IndexFlat, device: str | None = None):
         self._index = index
         self._ascending = index.metric_type == faiss.METRIC_L2
         self._vectors = faiss.rev_swig_ptr(index.get_xb(), index.ntotal * index.d).reshape(index.ntotal, index.d)
         squares = np.einsum("nd,nd->n", self._vectors, self._vectors)
         self._largest = math.sqrt(float(squares.max(initial=0)))
-        self._product = ProductSearch(self._vectors, squares / 2 if self._ascending else None)
+        offsets = squares / 2 if self._ascending else None
+        self._product: ProductSearch | DeviceSearch
+        if device is None:
+            self._product = ProductSearch(self._vectors, offsets)
+        else:
+            self._product = DeviceSearch(self._vectors, offsets, device)
 
     def __call__(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
         """As `Searcher`."""

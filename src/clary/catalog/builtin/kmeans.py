@@ -51,4 +51,5 @@ ALGORITHM = first_party(
         Metric("test:ssd", r"#quality_metric: host=\S+, test ssd <loss>=(\S+)", "Minimize"),
     ),
     channels("test"),
+    gpu=True,
 )

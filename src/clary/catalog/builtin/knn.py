@@ -85,4 +85,5 @@ ALGORITHM = first_party(
     ),
     channels("test"),
     runtime="faiss",
+    gpu=True,
 )

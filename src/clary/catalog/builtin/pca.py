@@ -42,4 +42,4 @@ HYPERPARAMETERS = Schema(
     words="json-schema",
 )
 
-ALGORITHM = first_party("pca", HYPERPARAMETERS, (), channels("test"))
+ALGORITHM = first_party("pca", HYPERPARAMETERS, (), channels("test"), gpu=True)

@@ -34,7 +34,7 @@ def train(opt_ml: Path) -> None:
         sample = _gathered(_sample(job, columns, values), cluster, values["sample_size"])
     if sample is None:
         return
-    model = _fit(sample, values)
+    model = _fit(sample, values, job.device)
     artifact.save(model, job.model_file)
     if "test" in job.channels:
         _test(job, model, values)
@@ -80,7 +80,7 @@ def _gathered(sample: Sample, cluster: Cluster, size: int) -> Sample | None:
     return Sample(features, labels, np.arange(len(labels)), len(labels))
 
 
-def _fit(sample: Sample, values: dict[str, Any]) -> KNN:
+def _fit(sample: Sample, values: dict[str, Any], device: str | None) -> KNN:
     model = KNN(
         values["k"],
         predictor_type=values["predictor_type"],
@@ -92,6 +92,7 @@ def _fit(sample: Sample, values: dict[str, Any]) -> KNN:
         nprobe=values["_faiss_index_nprobe"],
         pq_m=int(values.get("faiss_index_pq_m", 1)),
         seed=_SEED,
+        device=device or "cpu",
     )
     log.first_party(f"Building a {values['index_type']} index of {len(sample)} rows")
     try:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import ctypes
-
 import xgboost
 
-_CUDA_DRIVERS = ("libcuda.so.1", "nvcuda.dll")
+from clary.algorithms import device
 
 
 def obstacle() -> str | None:
@@ -15,17 +13,4 @@ def obstacle() -> str | None:
         return (
             f"the installed XGBoost {xgboost.__version__} is built without CUDA (install the package xgboost, not xgboost-cpu)"
         )
-    return None if _devices() else "this machine has no GPU that CUDA knows"
-
-
-def _devices() -> int:
-    """How many GPUs the CUDA driver shows to this process."""
-    count = ctypes.c_int()
-    for name in _CUDA_DRIVERS:
-        try:
-            driver = ctypes.CDLL(name)
-        except OSError:
-            continue
-        if driver.cuInit(0) == 0 and driver.cuDeviceGetCount(ctypes.byref(count)) == 0:
-            return count.value
-    return 0
+    return None if device.gpus() else "this machine has no GPU that CUDA knows"

@@ -194,6 +194,28 @@ def brings_script(request: Mapping[str, Any]) -> bool:
     return bool(scripts or commands or request.get("Environment", {}).get("SAGEMAKER_PROGRAM"))
 
 
+_LAUNCHED = "sagemaker_torch_distributed_enabled"
+_NOT_LAUNCHED = (
+    "sagemaker_mpi_enabled",
+    "sagemaker_parameter_server_enabled",
+    "sagemaker_distributed_dataparallel_enabled",
+    "sagemaker_pytorch_ddp_enabled",
+    "sagemaker_pytorch_xla_multi_worker_enabled",
+    "sagemaker_multi_worker_mirrored_strategy_enabled",
+)
+
+
+def distribution_refused(request: Mapping[str, Any]) -> str:
+    """Why the `distribution` of an estimator cannot be had, as the hyperparameters say it; `""` when it can."""
+    hyperparameters = request.get("HyperParameters", {})
+    for name in _NOT_LAUNCHED:
+        if hyperparameters.get(name) == "true":
+            return f"HyperParameters.{name} asks for a distribution that Clary does not have; leave it out"
+    if hyperparameters.get(_LAUNCHED) == "true" and request["ResourceConfig"].get("InstanceCount", 1) > 1:
+        return f"HyperParameters.{_LAUNCHED}: Clary starts torchrun on one host only; set ResourceConfig.InstanceCount to 1"
+    return ""
+
+
 def for_training(request: Mapping[str, Any]) -> tuple[Framework, str] | None:
     """The framework that runs the script of a CreateTrainingJob request, and the version asked for.
 

@@ -506,6 +506,24 @@ def test_an_image_that_runs_no_script_here_is_refused_with_the_reason(scientist:
     assert why in error["Message"]
 
 
+@pytest.mark.parametrize(
+    ("parameters", "hosts"),
+    [({"sagemaker_mpi_enabled": True}, 1), ({"sagemaker_torch_distributed_enabled": True}, 2)],
+)
+def test_a_distribution_that_is_not_there_is_refused_by_name(
+    scientist: Scientist, parameters: dict[str, Any], hosts: int
+) -> None:
+    with pytest.raises(ClientError, match=next(iter(parameters))):
+        scientist.start("distributed", "", parameters, image=PYTORCH, hosts=hosts)
+
+
+def test_torchrun_starts_the_script(scientist: Scientist) -> None:
+    pytest.importorskip("torch", reason="PyTorch is not in the test environment")
+    script = "import os, sys; print(os.environ['WORLD_SIZE'], os.environ['RANK'], sys.argv[1:])"
+    scientist.train("torchrun", script, {"sagemaker_torch_distributed_enabled": True, "n": 1}, image=PYTORCH)
+    assert scientist.log("torchrun")[-1] == "1 0 ['-n', '1']"
+
+
 def test_a_built_in_algorithm_runs_no_command(scientist: Scientist) -> None:
     with pytest.raises(ClientError, match="runs no script"):
         scientist.sagemaker.create_training_job(

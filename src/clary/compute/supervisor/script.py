@@ -78,9 +78,8 @@ class Script:
         if self._plan.command:
             return list(self._plan.command)
         training = self._training()
-        return command(
-            kind_of(self._opt_ml.root / "code", training.entry_point), training.entry_point, training.arguments, "python"
-        )
+        kind = kind_of(self._opt_ml.root / "code", training.entry_point)
+        return command(kind, training.entry_point, training.arguments, "python", training.launcher)
 
     def _training(self) -> Training:
         return Training.read(self._opt_ml.root, self._spec.request.get("Environment", {}))

@@ -55,10 +55,10 @@ def locate(code: Path, name: str) -> Path:
     return path
 
 
-def command(kind: Kind, name: str, arguments: Sequence[str], python: str) -> list[str]:
-    """The command, to be run in the source directory."""
+def command(kind: Kind, name: str, arguments: Sequence[str], python: str, launcher: Sequence[str] = ()) -> list[str]:
+    """The command, to be run in the source directory. `launcher`: arguments of Python that start a script in another way."""
     if kind is Kind.PACKAGE:
         return [python, "-m", name.removesuffix(".py").replace("/", "."), *arguments]
     if kind is Kind.SCRIPT:
-        return [python, name, *arguments]
+        return [python, *launcher, name, *arguments]
     return ["/bin/sh", "-c", shlex.join([f"./{name}", *arguments])]

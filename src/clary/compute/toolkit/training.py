@@ -108,7 +108,8 @@ def run(opt_ml: Path) -> NoReturn:
     assert choice is not None, "prepare() has seen to it"
     found = json.loads(os.environ.pop(_LAYERS))
     python = layers.make(opt_ml / OWN_ENVIRONMENT, found, choice.interpreter)
-    os.environ["PATH"] = f"{python.parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
+    programs = (python.parent, Path(choice.interpreter).parent, os.environ.get("PATH", os.defpath))
+    os.environ["PATH"] = os.pathsep.join(map(str, programs))
     os.environ["VIRTUAL_ENV"] = str(python.parent.parent)
     if plan.command:
         _run_command(driver_files.at(opt_ml, plan.command), opt_ml, python, plan.in_process and _is_here(choice, found))
@@ -116,10 +117,10 @@ def run(opt_ml: Path) -> NoReturn:
     check(training.entry_point)
     script, kind = locate(code, training.entry_point), kind_of(code, training.entry_point)
     os.environ |= training.variables(plan.declared.training_module) | {"PYTHONPATH": _python_path(code)}
-    shown = command(kind, training.entry_point, training.arguments, str(python))
+    shown = command(kind, training.entry_point, training.arguments, str(python), training.launcher)
     print(f"{INVOKING}\n\n{' '.join(shown)}\n", flush=True)
     os.chdir(code)
-    if kind is Kind.SCRIPT and plan.in_process and _is_here(choice, found):
+    if kind is Kind.SCRIPT and plan.in_process and not training.launcher and _is_here(choice, found):
         _look_like(python)
         in_process.run(script, training.arguments, training.entry_point)
     if kind is Kind.COMMAND:

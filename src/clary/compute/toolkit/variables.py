@@ -111,6 +111,13 @@ class Training:
     def arguments(self) -> list[str]:
         return arguments(self.hyperparameters)
 
+    @property
+    def launcher(self) -> list[str]:
+        """How Python starts the script where that is not the plain way: torchrun, a process for each GPU or a single one."""
+        if not self.settings.get("sagemaker_torch_distributed_enabled"):
+            return []
+        return ["-m", "torch.distributed.run", "--nnodes", "1", "--nproc_per_node", str(max(1, gpus()))]
+
     def variables(self, training_module: str) -> dict[str, str]:
         """All that the toolkit adds to the environment; `training_module` is the framework's `module:function`."""
         own = self._own(training_module)

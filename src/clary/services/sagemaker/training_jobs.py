@@ -152,6 +152,8 @@ def _algorithm(request: dict[str, Any]) -> Algorithm | Framework:
     require(specification, ("TrainingImage",), "algorithmSpecification.")
     image = specification["TrainingImage"]
     if framework := frameworks.for_training(request):
+        if why := frameworks.distribution_refused(request):
+            raise ValidationException(why)
         return framework[0]
     found = algorithms.find(image)
     if found is None:

@@ -28,6 +28,11 @@ def test_sparse_instances():
     assert json_lines.parse_lines(lines(SPARSE)).features.toarray().tolist() == [[0, 1, 0, 2, 0]]
 
 
+def test_dense_and_sparse_instances_together():
+    both = [{"features": [1, 0, 0, 0, 2]}, *SPARSE]
+    assert json_lines.parse_lines(lines(both)).features.toarray().tolist() == [[1, 0, 0, 0, 2], [0, 1, 0, 2, 0]]
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -37,7 +42,7 @@ def test_sparse_instances():
         (b'{"features": ["x"]}', "a feature that is not a number"),
         (b'{"data": {"features": {"keys": [9], "shape": [5], "values": [1]}}}', "key outside of its shape"),
         (b'{"data": {"features": {"keys": [1, 2], "values": [1]}}}', "do not belong together"),
-        (lines(DENSE + SPARSE), "mixes dense and sparse"),
+        (lines(DENSE + SPARSE), "a dense instance of other than 5 features"),
     ],
 )
 def test_mistakes_are_named(text, message):

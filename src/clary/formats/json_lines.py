@@ -1,7 +1,7 @@
 """Inference requests in JSON: `{"instances": [...]}` as one document, or one instance a line.
 
 An instance is `{"features": [1.5, 2]}`, `{"data": {"features": {"values": [1.5, 2]}}}` or, sparse,
-`{"data": {"features": {"keys": [3, 9], "shape": [20], "values": [1, 2]}}}`.
+`{"data": {"features": {"keys": [3, 9], "shape": [20], "values": [1, 2]}}}`. Instances of both kinds are sparse rows together.
 """
 
 from __future__ import annotations
@@ -39,12 +39,21 @@ def _loads(text: bytes, source: str) -> Any:
 
 def _batch(instances: list[Any], source: str) -> Batch:
     tensors = [_tensor(instance, f"{source}, instance {number}") for number, instance in enumerate(instances, 1)]
-    sparse = {"keys" in tensor for tensor in tensors}
-    if len(sparse) > 1:
-        raise FormatError(f"{source} mixes dense and sparse instances")
     if not tensors:
         return Batch(np.empty((0, 0), dtype=np.float32))
-    return Batch(_sparse(tensors, source) if sparse.pop() else _dense(tensors, source))
+    dense = [tensor for tensor in tensors if "keys" not in tensor]
+    if len(dense) == len(tensors):
+        return Batch(_dense(tensors, source))
+    rows = _sparse([_keyed(tensor) for tensor in tensors], source)
+    if any(len(tensor["values"]) != rows.shape[1] for tensor in dense):
+        raise FormatError(f"{source} has a dense instance of other than {rows.shape[1]} features, the sparse ones' shape")
+    return Batch(rows)
+
+
+def _keyed(tensor: dict[str, Any]) -> dict[str, Any]:
+    """A dense tensor as a sparse one that leaves nothing out; a sparse one as it is."""
+    count = len(tensor["values"])
+    return tensor if "keys" in tensor else {"keys": list(range(count)), "shape": [count], "values": tensor["values"]}
 
 
 def _tensor(instance: Any, place: str) -> dict[str, Any]:

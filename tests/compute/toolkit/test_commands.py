@@ -67,6 +67,18 @@ def test_a_bundle_that_is_none_is_left_to_the_script(tmp_path: Path) -> None:
     assert driver_files.requirements(opt_ml)[1] == []
 
 
+def test_paths_are_written_anew_where_there_is_no_own_opt_ml(tmp_path: Path) -> None:
+    opt_ml = tmp_path / "opt" / "ml"
+    sent, own = opt_ml / "processing" / "input" / "entrypoint", opt_ml / "processing" / "input" / "code"
+    for directory in (sent, own):
+        directory.mkdir(parents=True)
+        (directory / "file").write_text("cd /opt/ml/processing/input/code/")
+    command = driver_files.at(opt_ml, ["/bin/bash", "/opt/ml/processing/input/entrypoint/file", "--to", "/opt/ml/x"])
+    assert command == ["/bin/bash", str(sent / "file"), "--to", str(opt_ml / "x")]
+    assert (sent / "file").read_text() == f"cd {own}/"
+    assert (own / "file").read_text() == "cd /opt/ml/processing/input/code/", "the user's own files are left alone"
+
+
 def test_remote_functions_get_the_sdk_of_their_caller(tmp_path: Path) -> None:
     command = ["/bin/bash", "job_driver.sh", "--client_sagemaker_pysdk_version", "2.257.7", "--region", "us-east-1"]
     assert remote_function.requirements(command, [str(tmp_path)]) == ["sagemaker==2.257.7"]

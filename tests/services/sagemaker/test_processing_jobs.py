@@ -156,6 +156,16 @@ def test_the_script_has_the_rights_of_the_job(analyst: Analyst) -> None:
     assert analyst.process("rights", uses) == {"copy": b"1\n2\n3\n"}
 
 
+def test_the_base_image_has_python_and_pip_and_nothing_else(analyst: Analyst) -> None:
+    looks = f"""
+        import importlib.util, json
+        found = [name for name in ("pip", "sklearn", "clary") if importlib.util.find_spec(name)]
+        json.dump(found, open("{OUTPUT}/found.json", "w"))
+    """
+    image = "081325390199.dkr.ecr.us-east-1.amazonaws.com/sagemaker-base-python-310:1.0"
+    assert analyst.process("base", looks, image=image) == {"found.json": b'["pip"]'}
+
+
 # --- jobs that end otherwise ----------------------------------------------------------------------------------------
 
 

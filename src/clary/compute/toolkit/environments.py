@@ -125,7 +125,8 @@ class Environments:
         """
         choices = [self._choice(one) for one in self.every() if one.version and named(one.name) is framework]
         if version := own_version(framework):
-            choices.append(Choice("", version, sys.executable, tuple(layers.own())))
+            packages = () if framework.name == PLAIN else tuple(layers.own())
+            choices.append(Choice("", version, sys.executable, packages))
         return min(choices, key=lambda choice: _distance(choice.version, asked), default=None)
 
     def _choice(self, environment: Named) -> Choice:
@@ -138,12 +139,12 @@ class Environments:
     def with_requirements(self, base: Choice, source: Path, names: Sequence[str], install: Run) -> str | None:
         """The site directory of what `names` (arguments of `pip install`, run in `source`) need beyond `base`, made once.
 
-        `install` is given pip's command. None when `base` has it all.
+        `install` is given pip's command. None when `base` has it all. A base without layers, plain Python, gets pip itself too.
         """
         key = _key("requirements", sys.version, *base.layers, *_changed(base.layers), *_content(source, names))
         with self._making(key) as directory:
             if directory:
-                python = layers.make(directory, base.layers, base.interpreter)
+                python = layers.make(directory, base.layers, base.interpreter) if base.layers else _make_plain(directory)
                 install([str(python), "-m", "pip", "install", "--disable-pip-version-check", *names])
         directory = self._made / key
         return None if layers.is_bare(directory) else str(layers.site_directory(directory))
@@ -199,11 +200,17 @@ def _framework(name: str) -> Framework:
     return framework
 
 
-def _install_isolated(directory: Path, requirements: Sequence[str], library: Path, run: Run) -> None:
+def _make_plain(directory: Path) -> Path:
+    """A virtual environment with pip and nothing else; its python."""
     subprocess.run([sys.executable, "-m", "venv", str(directory)], check=True)
+    return directory / "bin" / "python"
+
+
+def _install_isolated(directory: Path, requirements: Sequence[str], library: Path, run: Run) -> None:
+    python = _make_plain(directory)
     file = directory / "requirements.txt"
     file.write_text("".join(f"{line}\n" for line in requirements))
-    run([str(directory / "bin" / "python"), "-m", "pip", "install", "--disable-pip-version-check", "-r", str(file)])
+    run([str(python), "-m", "pip", "install", "--disable-pip-version-check", "-r", str(file)])
     (layers.site_directory(directory) / "clary-library.pth").write_text(f"{library}\n")
 
 

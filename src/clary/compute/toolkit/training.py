@@ -60,6 +60,9 @@ def _requirements(plan: Plan, choice: Choice, opt_ml: Path) -> list[str]:
         kind = "InstallRequirementsError"
     else:
         source, names, kind = _asked_for(opt_ml)
+    if not choice.layers:
+        names = ["pip", *names]  # plain Python: an environment that begins with pip
+        source = source if source.is_dir() else opt_ml
     if not names:
         return []
 

@@ -235,7 +235,10 @@ def _line(method: str, regrets: np.ndarray, first: np.ndarray, cost: float) -> s
 def _loss(one: np.ndarray, four: np.ndarray) -> str:
     """How many evaluations four workers cost: those after which one has reached the median that four end with, against all."""
     end, budget = float(np.median(four[:, -1])), one.shape[1]
-    reached = int(np.argmax(np.median(one, axis=0) <= end)) + 1
+    better = np.median(one, axis=0) <= end
+    if not better.any():
+        return "  four workers end below where one ends"
+    reached = int(np.argmax(better)) + 1
     return f"  four workers end where one is after {reached} evaluations: {budget / reached - 1:.0%} more are needed"
 
 

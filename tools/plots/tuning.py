@@ -18,6 +18,7 @@ from benchmarks.tuning_functions import FUNCTIONS
 from matplotlib.axes import Axes
 
 OUT = Path(__file__).parents[2] / "docs" / "tuning-library.svg"
+FEWEST = 3
 STYLES = {
     "clary": ("Clary", "C3", "-"),
     "clary_4": ("Clary, four workers", "C3", "--"),
@@ -46,12 +47,12 @@ def main(files: list[str]) -> None:
 def _draw(axes: Axes, function: str, runs: dict[str, dict]) -> None:
     for method, (label, color, style) in STYLES.items():
         rows = [run["values"] for key, run in runs.items() if key.startswith(f"{function}/{method}/")]
-        if not rows:
+        if len(rows) < FEWEST:
             continue
         regrets = np.maximum(np.minimum.accumulate(np.array(rows), axis=1) - FUNCTIONS[function][2], 1e-7)
         low, middle, high = np.percentile(regrets, [25, 50, 75], axis=0)
         evaluations = np.arange(1, len(middle) + 1)
-        axes.plot(evaluations, middle, style, color=color, label=f"{label} ({len(rows)} seeds)", linewidth=1.5)
+        axes.plot(evaluations, middle, style, color=color, label=label, linewidth=1.5)
         if method == "clary":
             axes.fill_between(evaluations, low, high, color=color, alpha=0.15, linewidth=0)
     axes.set(yscale="log", xlabel="evaluations", title=function)

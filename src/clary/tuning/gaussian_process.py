@@ -12,7 +12,7 @@ from scipy.optimize import minimize
 from clary.tuning.kernel import Features, matern, squared_distances, warp
 from clary.tuning.objectives import Objectives
 
-JITTER = 1e-10
+JITTER = 1e-11
 OFFSET = 1.0
 """Variance of the unknown constant that is added to the process (objectives come standardized)."""
 
@@ -24,8 +24,8 @@ class Priors:
 
     length: tuple[float, float] = (-0.5, 1.0)
     signal: tuple[float, float] = (0.0, 1.0)
-    noise: tuple[float, float] = (-8.0, 3.0)
-    noise_range: tuple[float, float] = (float(np.log(1e-7)), 0.0)
+    noise: tuple[float, float] = (-10.0, 4.0)
+    noise_range: tuple[float, float] = (float(np.log(1e-9)), 0.0)
     bend: float = 0.5
     knee: tuple[float, float] = (3.0, 2.0)
     likeness: tuple[float, float] = (1.5, 1.0)

@@ -18,7 +18,7 @@ from clary.catalog.ranges import CategoryRange, NumberRange, Range, UnknownRange
 
 MOST_RANGES = 30
 OBJECTIVE_HYPERPARAMETER = "_tuning_objective_metric"
-"""The service adds it to the hyperparameters of every training job that it starts."""
+"""The service adds it to the hyperparameters of every training job that it starts, and shows it among the static ones."""
 RESOURCES = ("epochs", "numepochs", "n-epochs", "n_epochs", "num_epochs", "num_round")
 """Static hyperparameters from which Hyperband takes MaxResource; the last is ours, for XGBoost."""
 
@@ -94,6 +94,7 @@ def _definition(
         )
     _check_metric(objective["MetricName"], specification, found[0] if found else None)
     static = dict(request.get("StaticHyperParameters", {}))
+    static.pop(OBJECTIVE_HYPERPARAMETER, None)  # of a description that is asked for anew
     known = _declared(found)
     searched = (*_numbers(ranges, known), *_categories(ranges, known), *_auto(ranges, static, known))
     if autotune and not searched:
@@ -299,14 +300,14 @@ def training_job(definition: Definition, values: Mapping[str, float | int | str]
         "TunedHyperParameters": tuned,
         "TuningObjective": definition.objective,
     }
-    if resources := _resources(request):
-        job["ResourceConfig"] = resources
+    if asked := resources(request):
+        job["ResourceConfig"] = asked
     if definition.name:
         job["TrainingJobDefinitionName"] = definition.name
     return job
 
 
-def _resources(request: Mapping[str, Any]) -> dict[str, Any]:
+def resources(request: Mapping[str, Any]) -> dict[str, Any]:
     """ResourceConfig as it is, or from HyperParameterTuningResourceConfig, of whose InstanceConfigs the first is taken: they
     are alternatives for want of capacity, and here none is short of the other."""
     if "ResourceConfig" in request:

@@ -71,6 +71,7 @@ TABLE: list[tuple[list[Seen], Limits, dict[str, Any], list[Action]]] = [
     (seen(1, "failed", 3, 4), Limits(9, 2, True, not_improving=3), {}, [Launch(4)]),
     (seen(1, "run"), Limits(9, 2, True, deadline=60.0), {"now": 60.0}, [End("Completed")]),
     (seen(1, "run"), Limits(9, 2, True, deadline=60.0), {"now": 59.0}, [Launch(2)]),
+    (seen("run", "run"), Limits(9, 2, True, deadline=60.0), {"now": 60.0}, [End("Completed")]),
     # nothing but failures
     (seen("failed", "failed", "failed", "failed"), MANY, {}, [Launch(4)]),
     (seen(*["failed"] * 5), MANY, {}, [End("Failed", FAILED.format(5))]),
@@ -78,6 +79,8 @@ TABLE: list[tuple[list[Seen], Limits, dict[str, Any], list[Action]]] = [
     (seen(1, *["failed"] * 9), MANY, {}, [Launch(10)]),
     (seen("failed", "failed", "run"), FEW, {}, []),
     (seen("failed", "failed", "failed"), FEW, {}, [End("Failed", FAILED.format(3))]),
+    (seen("failed", "failed"), MANY, {"exhausted": True}, [End("Failed", FAILED.format(2))]),
+    (seen("failed", "run"), MANY, {"exhausted": True}, []),
 ]
 
 

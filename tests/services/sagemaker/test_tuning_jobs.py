@@ -138,7 +138,8 @@ def test_a_completed_job_shows_everything_clients_index(sagemaker: Any, complete
     }
     assert completed["ObjectiveStatusCounters"] == {"Succeeded": 5, "Pending": 0, "Failed": 0}
     assert completed["HyperParameterTuningJobConfig"]["RandomSeed"] == 1
-    assert completed["TrainingJobDefinition"]["StaticHyperParameters"] == {"num_round": "3", "nthread": "1"}
+    static = {"num_round": "3", "nthread": "1", "_tuning_objective_metric": "validation:rmse"}
+    assert completed["TrainingJobDefinition"]["StaticHyperParameters"] == static
     assert completed["CreationTime"] <= completed["HyperParameterTuningEndTime"] <= completed["LastModifiedTime"]
     assert completed["ConsumedResources"]["RuntimeInSeconds"] >= 5
     summaries = trials(sagemaker, "completed")

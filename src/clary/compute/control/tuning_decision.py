@@ -104,12 +104,12 @@ def decide(
     if end is not None:
         stops_all: list[Action] = [StopTrial(seen.index) for seen in running if seen.status != "Stopping"]
         return stops_all if running else [Finish(end)]
-    if decided := _end(trials, limits, now, bool(running)):
+    whole = exhausted or (limits.trials is not None and launched >= limits.trials)
+    if decided := _end(trials, limits, now, last=whole and not running):
         return [decided]
     early: list[Action] = [
         StopTrial(seen.index) for seen in running if seen.status == "InProgress" and _stops(seen, trials, stops)
     ]
-    whole = exhausted or (limits.trials is not None and launched >= limits.trials)
     if early or whole:
         return early if early or running else [End("Completed")]
     return [Launch(launched)] if len(running) < limits.parallel else []
@@ -119,23 +119,24 @@ def _stops(seen: Seen, trials: Sequence[Seen], stops: StopRule) -> bool:
     return stops(seen.trial, [other.trial for other in trials if other is not seen and other.definition == seen.definition])
 
 
-def _end(trials: Sequence[Seen], limits: Limits, now: float, running: bool) -> End | None:
+def _end(trials: Sequence[Seen], limits: Limits, now: float, *, last: bool) -> End | None:
+    """The end that is due; `last` says that all trials there will be have ended."""
     ended = [seen for seen in trials if not seen.runs]
     values = [seen.value for seen in ended if seen.value is not None]
+    late = limits.deadline is not None and now >= limits.deadline
     if not values:
-        return _hopeless(ended, limits, running)
+        return _hopeless(ended, last) or (End("Completed") if late else None)
     best = min(values) if limits.minimize else max(values)
     reached = limits.target is not None and (best <= limits.target if limits.minimize else best >= limits.target)
-    late = limits.deadline is not None and now >= limits.deadline
     stuck = limits.not_improving is not None and not_improving(trials, limits.minimize) >= limits.not_improving
     if reached or late or stuck or (limits.ends_on_convergence and converged(trials, limits)):
         return End("Completed")
     return None
 
 
-def _hopeless(ended: Sequence[Seen], limits: Limits, running: bool) -> End | None:
+def _hopeless(ended: Sequence[Seen], last: bool) -> End | None:
     """The end of a tuning job none of whose trials has a value."""
-    if not ended or (len(ended) < HOPELESS and (running or limits.trials is None or len(ended) < limits.trials)):
+    if not ended or (len(ended) < HOPELESS and not last):
         return None
     kind = "failed" if all(seen.status == "Failed" for seen in ended) else "silent"
     return End("Failed", END_REASONS[kind].format(count=len(ended)))

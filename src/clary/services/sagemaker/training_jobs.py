@@ -233,15 +233,22 @@ def _check_metrics(definitions: list[dict[str, str]]) -> None:
             ) from None
 
 
-def _complete(request: dict[str, Any], algorithm: Algorithm | Framework) -> dict[str, Any]:
-    """The request with the defaults that Describe shows; what the client sent stays as it was."""
-    specification = request["AlgorithmSpecification"]
-    built_in = [{"Name": metric.name, "Regex": metric.regex} for metric in algorithm.metrics]
+def metric_definitions(request: dict[str, Any]) -> list[dict[str, str]]:
+    """MetricDefinitions as Describe shows them of a request that was accepted: those asked for, then the algorithm's own."""
+    return _metrics(request["AlgorithmSpecification"], _algorithm(request))
+
+
+def _metrics(specification: dict[str, Any], algorithm: Algorithm | Framework) -> list[dict[str, str]]:
     asked = specification.get("MetricDefinitions", [])
     names = {metric["Name"] for metric in asked}
-    metrics = asked + [metric for metric in built_in if metric["Name"] not in names]
+    return asked + [{"Name": one.name, "Regex": one.regex} for one in algorithm.metrics if one.name not in names]
+
+
+def _complete(request: dict[str, Any], algorithm: Algorithm | Framework) -> dict[str, Any]:
+    """The request with the defaults that Describe shows; what the client sent stays as it was."""
+    specification = {"EnableSageMakerMetricsTimeSeries": False} | request["AlgorithmSpecification"]
     return request | {
-        "AlgorithmSpecification": {"EnableSageMakerMetricsTimeSeries": False} | specification | {"MetricDefinitions": metrics},
+        "AlgorithmSpecification": specification | {"MetricDefinitions": _metrics(specification, algorithm)},
         # clients index KmsKeyId, set or not
         "OutputDataConfig": {"KmsKeyId": "", "CompressionType": "GZIP"} | request["OutputDataConfig"],
         "StoppingCondition": {"MaxRuntimeInSeconds": DEFAULT_MAX_RUNTIME} | request["StoppingCondition"],

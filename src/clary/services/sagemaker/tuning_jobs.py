@@ -59,6 +59,8 @@ class TuningJobs:
         definitions = _definitions(request)
         _check_strategy(config, definitions)
         _check_limits(config, definitions)
+        request = _with_grid_size(request, definitions)
+        config = request["HyperParameterTuningJobConfig"]
         parents = parents_of(ctx, request, definitions)
         for definition in definitions:
             await training_jobs.check(ctx, _sample(request, definition))
@@ -68,7 +70,7 @@ class TuningJobs:
 
     @operation("DescribeHyperParameterTuningJob")
     def describe_tuning_job(self, ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
-        return TUNING_JOB.describe(TUNING_JOB.find(ctx, request))
+        return _shown(TUNING_JOB.describe(TUNING_JOB.find(ctx, request)))
 
     @operation("ListHyperParameterTuningJobs")
     def list_tuning_jobs(self, ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
@@ -104,6 +106,33 @@ class TuningJobs:
             )
         await TUNING_JOB.delete(ctx, request)
         return {}
+
+
+def _shown(answer: dict[str, Any]) -> dict[str, Any]:
+    """Describe's answer with what the service adds to the request. SDK v2's `attach` reads all of it."""
+    config = {"TrainingJobEarlyStoppingType": "Off"} | answer["HyperParameterTuningJobConfig"]
+    shown = answer | {"HyperParameterTuningJobConfig": config}
+    objective = config.get("HyperParameterTuningJobObjective")
+    if objective is not None:
+        return shown | {"TrainingJobDefinition": _shown_definition(answer["TrainingJobDefinition"], objective)}
+    several = answer["TrainingJobDefinitions"]
+    return shown | {"TrainingJobDefinitions": [_shown_definition(one, one["TuningObjective"]) for one in several]}
+
+
+def _shown_definition(definition: dict[str, Any], objective: Mapping[str, str]) -> dict[str, Any]:
+    """With the objective's name among the static hyperparameters, the algorithm's metrics, and ResourceConfig also where the
+    request had HyperParameterTuningResourceConfig."""
+    static, specification = definition.get("StaticHyperParameters", {}), definition["AlgorithmSpecification"]
+    metrics = training_jobs.metric_definitions({"AlgorithmSpecification": specification, "HyperParameters": static})
+    resources = {"ResourceConfig": found} if (found := tuning.resources(definition)) else {}
+    return (
+        definition
+        | resources
+        | {
+            "AlgorithmSpecification": specification | {"MetricDefinitions": metrics},
+            "StaticHyperParameters": static | {tuning.OBJECTIVE_HYPERPARAMETER: objective["MetricName"]},
+        }
+    )
 
 
 def _complete(request: dict[str, Any]) -> dict[str, Any]:
@@ -158,6 +187,16 @@ def _check_grid(config: dict[str, Any], definitions: Sequence[Definition]) -> No
             f"ResourceLimits.MaxNumberOfTrainingJobs must be the number of combinations of the grid, {combinations}, "
             f"or be left out; got {asked}"
         )
+
+
+def _with_grid_size(request: dict[str, Any], definitions: Sequence[Definition]) -> dict[str, Any]:
+    """The request with MaxNumberOfTrainingJobs, which the service computes for a grid."""
+    config = request["HyperParameterTuningJobConfig"]
+    if config["Strategy"] != "Grid":
+        return request
+    size = sum(int(definition.combinations) for definition in definitions)
+    limits = config["ResourceLimits"] | {"MaxNumberOfTrainingJobs": size}
+    return request | {"HyperParameterTuningJobConfig": config | {"ResourceLimits": limits}}
 
 
 def _check_limits(config: dict[str, Any], definitions: Sequence[Definition]) -> None:

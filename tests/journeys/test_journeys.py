@@ -53,7 +53,9 @@ JOURNEYS = {
     "sagemaker-v3, processing": Journey("sagemaker_v3_processing.py", "888888888888", "sagemaker-v3"),
     "sagemaker-v2, scripts": Journey("sagemaker_v2_scripts.py", "131313131313", "sagemaker-v2"),
     "sagemaker-v3, scripts": Journey("sagemaker_v3_script.py", "121212121212", "sagemaker-v3"),
+    "sagemaker-v2, tuning": Journey("sagemaker_v2_tuner.py", "141414141414", "sagemaker-v2"),
     "sagemaker-v3": Journey("sagemaker_v3_trainer.py", "444444444444", "sagemaker-v3"),
+    "sagemaker-v3, tuning": Journey("sagemaker_v3_tuner.py", "151515151515", "sagemaker-v3"),
 }
 
 

@@ -7,6 +7,7 @@ import importlib.util
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -86,6 +87,41 @@ def test_what_clary_is_said_to_be():
     readme = (ROOT / "README.md").read_text()
     assert "compatible with the Amazon SageMaker APIs" in readme
     assert "not affiliated with Amazon" in readme
+
+
+@pytest.fixture
+def clary(tmp_path):
+    """The command line, with a data directory of the test's own, in a folder of the test's own."""
+    data = str(tmp_path / "data")
+
+    def run(command, *arguments):
+        line = [sys.executable, "-m", "clary.cli", command, *(() if command == "tuning" else ("--data", data)), *arguments]
+        line += ["--data", data] if command == "tuning" else []
+        ran = subprocess.run(line, cwd=tmp_path, capture_output=True, text=True, timeout=300)
+        assert ran.returncode == 0, ran.stderr
+        return ran.stdout
+
+    yield run
+    run("down")
+
+
+def test_the_programs_of_the_page_on_tuning_run(clary, tmp_path):
+    """With four trials instead of thirty."""
+    programs = re.findall(r"```python\n(import boto3.*?)```", (DOCS / "tuning.md").read_text(), re.DOTALL)
+    tune, deploy = programs
+    assert '"MaxNumberOfTrainingJobs": 30' in tune
+    (tmp_path / "tune.py").write_text(tune.replace('"MaxNumberOfTrainingJobs": 30', '"MaxNumberOfTrainingJobs": 4'))
+    (tmp_path / "deploy.py").write_text(deploy)
+    clary("up", "--detach", "--port", "0")
+    clary("run", "--", sys.executable, "tune.py")
+    deadline = time.monotonic() + 300
+    while "Completed" not in (listed := clary("tuning", "list")):
+        assert "InProgress" in listed
+        assert time.monotonic() < deadline, clary("tuning", "show", "cancer")
+    answer = clary("run", "--", sys.executable, "deploy.py")
+    right, asked = map(int, re.search(r"(\d+) of (\d+) rows", answer).groups())
+    assert (asked, right > 60) == (69, True)
+    assert clary("tuning", "report", "cancer").startswith("cancer.html: 4 trials")
 
 
 def test_the_first_program_of_the_manual_runs(tmp_path):

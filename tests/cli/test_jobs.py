@@ -96,7 +96,9 @@ def test_a_name_that_nothing_has_is_one_line(clary, jobs):
     for command in ("logs", "why"):
         missing = clary(command, "nobody", *jobs)
         assert missing.returncode == 1
-        assert missing.stderr.startswith("clary: no training job, processing job, transform job or endpoint is called 'nobody'")
+        assert missing.stderr.startswith(
+            "clary: no training job, processing job, transform job, tuning job or endpoint is called 'nobody'"
+        )
 
 
 def test_an_unknown_reason_still_says_where_to_look():

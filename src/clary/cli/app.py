@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from clary.cli import coverage, data, demo, doctor, environments, jobs, programs, server
+from clary.cli.tuning import commands as tuning
 
 app = typer.Typer(
     name="clary",
@@ -14,5 +15,5 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for group in (server, demo, programs, environments, jobs, doctor, coverage, data):
+for group in (server, demo, programs, environments, jobs, tuning, doctor, coverage, data):
     group.add_to(app)

@@ -29,6 +29,10 @@ FIXES = {
     r"[Mm]emory ran out|out of memory|MemoryError": "Use less data or a smaller model, or free memory on this machine.",
     r"No space left|disk is full": "Free disk space where the data directory lies; clary doctor says how much is left.",
     r"[Ll]abel must|num_class": "Make the objective, num_class and the labels fit each other.",
+    r"[Oo]bjective metric": (
+        "Compare the Regex of the objective's MetricDefinitions with the log: clary logs TRAINING_JOB. A built-in algorithm "
+        "reports the metrics of the channels that it has: validation:... needs a validation channel."
+    ),
     r"[Hh]yperparameter": 'Correct the hyperparameter that the cause names; values are strings, such as "100".',
     r"could not convert|not a number|header row": "Remove header lines and encode text columns as numbers, label first.",
     r"ContentType|[Cc]ontent type": "Set the channel's ContentType to what its files are, for instance text/csv.",

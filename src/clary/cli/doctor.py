@@ -28,6 +28,7 @@ SMALL_SHARED_MEMORY_BYTES = 256 * 1024**2
 EXTRAS = {
     "algorithms": ("numpy", "scipy", "xgboost"),
     "demo": ("sklearn",),
+    "report": ("plotly", "jinja2"),
 }
 EMULATORS = {
     "LocalStack": "/_localstack/health",

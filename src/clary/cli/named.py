@@ -1,4 +1,4 @@
-"""The thing that a name on the command line means: a training job, a processing job, a transform job or an endpoint."""
+"""The thing that a name on the command line means: a job of some kind or an endpoint."""
 
 from __future__ import annotations
 
@@ -23,10 +23,13 @@ class Kind:
 
 
 JOB_OVER = ("Completed", "Failed", "Stopped")
+TUNING_JOB = Kind("tuning job", "HyperParameterTuningJob", "describe_hyper_parameter_tuning_job", "", "", JOB_OVER)
+"""It prints nothing itself; its training jobs do."""
 KINDS = (
     Kind("training job", "TrainingJob", "describe_training_job", "/aws/sagemaker/TrainingJobs", "{name}/", JOB_OVER),
     Kind("processing job", "ProcessingJob", "describe_processing_job", "/aws/sagemaker/ProcessingJobs", "{name}/", JOB_OVER),
     Kind("transform job", "TransformJob", "describe_transform_job", "/aws/sagemaker/TransformJobs", "{name}/", JOB_OVER),
+    TUNING_JOB,
     Kind("endpoint", "Endpoint", "describe_endpoint", "/aws/sagemaker/Endpoints/{name}", "", ("Failed", "Deleting")),
 )
 
@@ -74,9 +77,9 @@ def describe(sagemaker: Any, name: str, kinds: tuple[Kind, ...] = KINDS) -> Name
                 continue
             raise
         return Named(name, kind, description)
-    raise CommandError(
-        f"no {', '.join(kind.words for kind in kinds[:-1])} or {kinds[-1].words} is called {name!r} in this region and account"
-    )
+    *others, last = (kind.words for kind in kinds)
+    words = f"{', '.join(others)} or {last}" if others else last
+    raise CommandError(f"no {words} is called {name!r} in this region and account")
 
 
 def is_denied(error: Any) -> bool:

@@ -108,8 +108,8 @@ def _upload(s3: Any, table: Path) -> None:
     rows = table_rows(table)[:, [-1, *range(8)]]
     cut = len(rows) * 7 // 10
     s3.create_bucket(Bucket=BUCKET)
-    s3.put_object(Bucket=BUCKET, Key="train/a.csv", Body=csv_format.formatrows(rows[:cut]))
-    s3.put_object(Bucket=BUCKET, Key="validation/a.csv", Body=csv_format.formatrows(rows[cut:]))
+    s3.put_object(Bucket=BUCKET, Key="train/a.csv", Body=csv_format.format_rows(rows[:cut]))
+    s3.put_object(Bucket=BUCKET, Key="validation/a.csv", Body=csv_format.format_rows(rows[cut:]))
     s3.put_object(Bucket=BUCKET, Key="table/abalone.csv", Body=table.read_bytes())
     source, packed = Path(__file__).with_name("tuning_training.py").read_bytes(), io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w:gz") as tar:

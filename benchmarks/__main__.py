@@ -7,9 +7,13 @@ import sys
 from pathlib import Path
 
 
+SHARED = {"compare", "servers", "tuning_drivers", "tuning_peers", "tuning_training", "tuning_trials"}
+"""Modules that benchmarks use and that measure nothing themselves."""
+
+
 def main(names: list[str]) -> int:
     """Run the named benchmarks, or all; the exit status is that of the worst."""
-    known = sorted({file.stem for file in Path(__file__).parent.glob("[a-z]*.py")} - {"compare"})
+    known = sorted({file.stem for file in Path(__file__).parent.glob("[a-z]*.py")} - SHARED)
     if unknown := set(names) - set(known):
         print(f"no benchmark is called {unknown.pop()}; there are {', '.join(known)}", file=sys.stderr)
         return 2

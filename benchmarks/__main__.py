@@ -6,7 +6,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-
 SHARED = {"compare", "servers", "tuning_drivers", "tuning_peers", "tuning_training", "tuning_trials"}
 """Modules that benchmarks use and that measure nothing themselves."""
 

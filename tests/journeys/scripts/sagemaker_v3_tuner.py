@@ -37,7 +37,7 @@ trainer = ModelTrainer(
     sagemaker_session=session,
     base_job_name="tuned",
     compute=Compute(instance_type="ml.m5.xlarge", instance_count=1),
-    hyperparameters={"objective": "binary:logistic", "num_round": 20, "eval_metric": "auc"},
+    hyperparameters={"objective": "binary:logistic", "num_round": 10, "eval_metric": "auc"},
     output_data_config=OutputDataConfig(s3_output_path=f"s3://{bucket}/output"),
     stopping_condition=StoppingCondition(max_runtime_in_seconds=600),
 )
@@ -46,7 +46,7 @@ tuner = HyperparameterTuner(
     trainer,
     "validation:auc",
     ranges,
-    max_jobs=4,
+    max_jobs=3,
     max_parallel_jobs=2,
     early_stopping_type="Auto",
     random_seed=7,
@@ -57,7 +57,7 @@ tuner.wait()
 job = tuner.describe()
 assert job.hyper_parameter_tuning_job_status == "Completed"
 counters = job.training_job_status_counters
-assert counters.completed + counters.stopped == 4, counters
+assert counters.completed + counters.stopped == 3, counters
 best = tuner.best_training_job()
 frame = tuner.analytics().dataframe()
 print(frame.to_string())
@@ -71,7 +71,7 @@ again = HyperparameterTuner(
     trainer,
     "validation:auc",
     ranges,
-    max_jobs=2,
+    max_jobs=1,
     warm_start_config=HyperParameterTuningJobWarmStartConfig(
         parent_hyper_parameter_tuning_jobs=[parent], warm_start_type="IdenticalDataAndAlgorithm"
     ),

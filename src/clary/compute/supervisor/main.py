@@ -36,11 +36,15 @@ DEFAULT_MAX_RUNTIME = 86400
 
 def run(argument: dict[str, Any]) -> None:
     """Run the job host in `argument["directory"]`, unless some supervisor already did or does."""
+    supervise(argument, Supervisor)
+
+
+def supervise(argument: dict[str, Any], supervisor: type[Supervisor]) -> None:
     os.umask(0o022)  # what is made here is for the program, which may be another user's; the directory itself is closed
     directory = Path(argument["directory"])
     signals = Signals.install()
     if lock.take(directory):
-        Supervisor(directory, signals).run()
+        supervisor(directory, signals).run()
 
 
 @contextlib.contextmanager

@@ -5,11 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from clary.compute.runner import lock
 from clary.compute.supervisor import channels, feeding, processing_layout
 from clary.compute.supervisor.channels import Channel
 from clary.compute.supervisor.checkpoints import Checkpoints
-from clary.compute.supervisor.main import Supervisor, naming
+from clary.compute.supervisor.main import Supervisor, naming, supervise
 from clary.compute.supervisor.objects import parse_uri
 from clary.compute.supervisor.script import ProcessingScript, Script
 from clary.compute.supervisor.upload import encryption, files
@@ -20,10 +19,7 @@ _LONGEST_MESSAGE = 1024
 
 def run(argument: dict[str, Any]) -> None:
     """Run the job host in `argument["directory"]`, unless some supervisor already did or does."""
-    directory = Path(argument["directory"])
-    signals = Signals.install()
-    if lock.take(directory):
-        ProcessingSupervisor(directory, signals).run()
+    supervise(argument, ProcessingSupervisor)
 
 
 class ProcessingSupervisor(Supervisor):

@@ -166,6 +166,22 @@ def test_the_base_image_has_python_and_pip_and_nothing_else(analyst: Analyst) ->
     assert analyst.process("base", looks, image=image) == {"found.json": b'["pip"]'}
 
 
+def test_an_isolated_job_has_no_network_but_its_data(analyst: Analyst) -> None:
+    tries = f"""
+        import os, socket, urllib.parse
+        shown = open("/opt/ml/processing/input/data/rows.csv").read().split()
+        server = urllib.parse.urlparse(os.environ["AWS_ENDPOINT_URL"])
+        try:
+            socket.create_connection((server.hostname, server.port), 5)
+        except OSError:
+            shown.append("no network")
+        open("{OUTPUT}/shown", "w").write(" ".join(shown))
+    """
+    inputs = (analyst.input("data", "data/"),)
+    found = analyst.process("isolated", tries, inputs=inputs, NetworkConfig={"EnableNetworkIsolation": True})
+    assert found == {"shown": b"1 2 3 no network"}
+
+
 # --- jobs that end otherwise ----------------------------------------------------------------------------------------
 
 

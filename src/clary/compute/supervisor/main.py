@@ -77,7 +77,7 @@ class Supervisor:
             write={"/opt/ml": self.opt_ml.root, "/tmp": directory / "tmp"},
             read=self.script.read if self.script else {},
             hidden=Path(self.spec.server_file).parent,
-            internet=not self.spec.request.get("EnableNetworkIsolation", False),
+            internet=not self.spec.is_isolated,
             demand=self.spec.sandbox,
         )
         self.peers = Peers(directory, self.spec, signals.stopping, owner(self.profile))

@@ -58,6 +58,11 @@ class Spec:
         return self.request.get("CheckpointConfig")
 
     @property
+    def is_isolated(self) -> bool:
+        """EnableNetworkIsolation, which processing jobs have in their NetworkConfig."""
+        return bool(self.request.get("NetworkConfig", self.request).get("EnableNetworkIsolation"))
+
+    @property
     def is_first_host(self) -> bool:
         return self.host == self.hosts[0]
 

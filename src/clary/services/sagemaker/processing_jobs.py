@@ -38,7 +38,6 @@ PROCESSING_JOB = Declared(
 TOPIC = "processing"
 UNENFORCED = (
     "NetworkConfig.EnableInterContainerTrafficEncryption",
-    "NetworkConfig.EnableNetworkIsolation",
     "NetworkConfig.VpcConfig",
     "ProcessingResources.ClusterConfig.InstancePreferences",
     "ProcessingResources.ClusterConfig.VolumeKmsKeyId",
@@ -69,6 +68,7 @@ class ProcessingJobs:
         refuse_unenforced(request, *UNENFORCED)
         _check_program(request["AppSpecification"])
         _check_hosts(request["ProcessingResources"]["ClusterConfig"])
+        _check_isolation(request)
         inputs, outputs = request.get("ProcessingInputs", []), request.get("ProcessingOutputConfig", {}).get("Outputs", [])
         _check_inputs(inputs)
         _check_outputs(outputs)
@@ -128,6 +128,15 @@ def _check_hosts(resources: dict[str, Any]) -> None:
             f"The account-level service limit '{resources['InstanceType']} for processing job usage' is {MOST_HOSTS} "
             f"Instances, with current utilization of 0 Instances and a request delta of {count} Instances. "
             "Clary runs every host of a job on this machine; set ClusterConfig.InstanceCount lower."
+        )
+
+
+def _check_isolation(request: dict[str, Any]) -> None:
+    isolated = request.get("NetworkConfig", {}).get("EnableNetworkIsolation")
+    if isolated and request["ProcessingResources"]["ClusterConfig"]["InstanceCount"] > 1:
+        raise ValidationException(
+            "NetworkConfig.EnableNetworkIsolation with ClusterConfig.InstanceCount above 1 is not supported by Clary: hosts "
+            "of a job talk to each other over the network that isolation takes away; set InstanceCount to 1"
         )
 
 

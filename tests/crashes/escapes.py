@@ -146,3 +146,10 @@ for name, attempt in TRIES.items():
 with open(os.path.join(os.environ["SM_MODEL_DIR"], "report.json"), "w") as file:
     json.dump(report, file)
 signal.alarm(0)
+
+# what the supervisor will look at, it must not be led by
+os.makedirs("/opt/ml/output/data", exist_ok=True)
+os.symlink(targets["secret"], "/opt/ml/output/data/secret")
+os.rename("/opt/ml/checkpoints", "/opt/ml/was-checkpoints")
+os.symlink(os.path.dirname(targets["secret"]), "/opt/ml/checkpoints")
+os.symlink(targets["secret"], "/opt/ml/.model.tar.gz")

@@ -71,7 +71,8 @@ def targets(scientist: Scientist, server: Any, tmp_path_factory: pytest.TempPath
 @pytest.fixture(scope="module")
 def report(scientist: Scientist, targets: dict[str, Any]) -> dict[str, str]:
     """How each try ended, as the script's model says."""
-    job = scientist.train("evil", SCRIPT, {"targets": json.dumps(targets)})
+    checkpoints = {"S3Uri": f"s3://{scientist.bucket}/evil-checkpoints/"}
+    job = scientist.train("evil", SCRIPT, {"targets": json.dumps(targets)}, CheckpointConfig=checkpoints)
     return json.loads(artifact(scientist, job)["report.json"])
 
 
@@ -89,6 +90,28 @@ def test_no_script_gets_out(report: dict[str, str], attempt: str) -> None:
 
 def test_every_try_was_made(report: dict[str, str]) -> None:
     assert sorted(report) == sorted(TRIES)
+
+
+def test_no_link_leads_the_supervisor_out(scientist: Scientist, targets: dict[str, Any], report: dict[str, str]) -> None:
+    stored = scientist.s3.list_objects_v2(Bucket=scientist.bucket)["Contents"]
+    assert not [entry["Key"] for entry in stored if entry["Key"].startswith(("evil-checkpoints/", "evil/output/output"))]
+    assert Path(targets["secret"]).read_text() == "secret"
+
+
+FAILS = """
+import os, json, sys
+os.makedirs("/opt/ml/output", exist_ok=True)
+os.symlink(sys.argv[2], "/opt/ml/output/failure")
+os.rename("/opt/ml/model", "/opt/ml/was-model")
+os.symlink(os.path.dirname(sys.argv[2]), "/opt/ml/model")
+sys.exit(int(sys.argv[4]))
+"""
+
+
+def test_no_link_becomes_a_reason_or_a_model(scientist: Scientist, targets: dict[str, Any]) -> None:
+    arguments = {"a": targets["secret"], "b": 3}
+    assert "secret" not in scientist.failure("linked-failure", FAILS, arguments).split("Command")[0]
+    assert artifact(scientist, scientist.train("linked-model", FAILS, arguments | {"b": 0})) == {}
 
 
 def test_the_targets_are_there_for_whoever_is_not_confined(targets: dict[str, Any]) -> None:

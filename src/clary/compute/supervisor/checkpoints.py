@@ -6,7 +6,7 @@ import shutil
 import threading
 from pathlib import Path
 
-from clary.compute.supervisor import upload
+from clary.compute.supervisor import beneath, upload
 from clary.compute.supervisor.channels import Channel, Item, checked_path
 from clary.compute.supervisor.failures import JobError
 from clary.compute.supervisor.feeding import Failed, download
@@ -29,15 +29,17 @@ class Checkpoints:
         self,
         objects: Objects,
         uri: str,
+        opt_ml: Path,
         directory: Path,
         scratch: Path,
         failed: Failed,
         encryption: dict[str, str] | None = None,
     ):
-        """`encryption` as `Objects.upload` takes it."""
+        """`directory` lies below `opt_ml`, out of which no link leads. `encryption` as `Objects.upload` takes it."""
         self._objects = objects.unstoppable()
         self._bucket, prefix = parse_uri(uri)
         self._prefix = f"{prefix.rstrip('/')}/" if prefix else ""
+        self._opt_ml = opt_ml
         self._directory = directory
         self._scratch = scratch
         self._failed = failed
@@ -79,7 +81,7 @@ class Checkpoints:
 
     def _look(self) -> dict[Path, Version]:
         try:
-            seen = [(path, _version(path)) for path in upload.files(self._directory)]
+            seen = [(path, _version(path)) for path in upload.files(self._opt_ml, self._directory)]
         except FileNotFoundError:  # a directory went away under our eyes; the next look sees what is left
             return {}
         return {path: version for path, version in seen if version is not None}
@@ -94,7 +96,8 @@ class Checkpoints:
     def _copy(self, path: Path) -> Version | None:
         """Copy `path` aside, so that what is uploaded cannot change meanwhile; its version after that, None when it is gone."""
         try:
-            shutil.copyfile(path, self._scratch)
+            with open(beneath.open_file(self._opt_ml, path), "rb") as source, self._scratch.open("wb") as copy:
+                shutil.copyfileobj(source, copy, 1 << 20)
         except FileNotFoundError:
             return None
         except OSError as error:

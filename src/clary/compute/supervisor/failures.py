@@ -8,10 +8,12 @@ import traceback
 from pathlib import Path
 from typing import Any
 
+from clary.compute.supervisor import beneath
 from clary.sandbox import SandboxUnavailable
 
 LONGEST_REASON = 1024
 _LONGEST_KEPT_LINE = 1000
+_LONGEST_TOLD = 1 << 20
 
 
 class JobError(Exception):
@@ -61,9 +63,9 @@ def reason(code: int, failure: dict[str, str] | None, failure_file: str, out_of_
 def told(file: Path) -> dict[str, str] | None:
     """What a program left about its exception (`describe`), as far as it is that: the file is the program's, so anything."""
     try:
-        content = json.loads(file.read_text(errors="replace"))
+        content = json.loads(beneath.read_text(file.parent, file, _LONGEST_TOLD))
         return {part: str(content[part]) for part in ("prefix", "type", "message", "traceback")}
-    except (OSError, ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError):
         return None
 
 

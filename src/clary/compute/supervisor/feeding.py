@@ -8,6 +8,7 @@ cannot do is seek and tell its size.
 from __future__ import annotations
 
 import os
+import stat
 import struct
 import threading
 import zlib
@@ -99,34 +100,50 @@ def show_fast_files(objects: Objects, channel: Channel, directory: Path, scratch
     directory.mkdir(exist_ok=True)
     scratch.mkdir(exist_ok=True)
     threading.stack_size(_FAST_FILE_STACK_BYTES)
+    folders: dict[Path, int] = {}
     for item in channel.items:
-        FastFile(objects, item, make_parent(directory, item), scratch, failed).start()
+        path = make_parent(directory, item)
+        if path.parent not in folders:
+            folders[path.parent] = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        FastFile(objects, item, folders[path.parent], path.name, scratch, failed).start()
     threading.stack_size(0)
+
+
+def open_fifo(folder: int, name: str) -> int:
+    """Open a FIFO to write as soon as the algorithm reads it; `folder` is held open since before the algorithm began.
+
+    Raises `OSError` for what the algorithm put in its place: its links must not lead our writing elsewhere.
+    """
+    descriptor = os.open(name, os.O_WRONLY | os.O_NOFOLLOW, dir_fd=folder)
+    if stat.S_ISFIFO(os.fstat(descriptor).st_mode):
+        return descriptor
+    os.close(descriptor)
+    raise OSError(f"{name} is no longer the FIFO that its channel's data come through")
 
 
 class FastFile(threading.Thread):
     """One object under its path. Every opening gets a FIFO, and so a stream, of its own."""
 
-    def __init__(self, objects: Objects, item: Item, path: Path, scratch: Path, failed: Failed):
+    def __init__(self, objects: Objects, item: Item, folder: int, name: str, scratch: Path, failed: Failed):
         super().__init__(name=f"fast file {item.path}", daemon=True)
         self._fresh = scratch / str(id(self))
         self._objects = objects
         self._item = item
-        self._path = path
+        self._folder, self._name = folder, name
         self._failed = failed
-        os.mkfifo(path)
+        os.mkfifo(name, dir_fd=folder)
 
     def run(self) -> None:
         going_on = True
         while going_on:
-            descriptor = os.open(self._path, os.O_WRONLY)  # waits until the algorithm opens it
+            descriptor = open_fifo(self._folder, self._name)
             self._renew()
             going_on = feed(descriptor, self._objects.read(self._item.object), self._failed)
 
     def _renew(self) -> None:
         """Put a new FIFO where the opened one was, made beside the channel so that no listing shows it on the way."""
         os.mkfifo(self._fresh)
-        self._fresh.rename(self._path)
+        os.rename(self._fresh, self._name, dst_dir_fd=self._folder)
 
 
 class PipeFeeder(threading.Thread):
@@ -136,18 +153,18 @@ class PipeFeeder(threading.Thread):
         super().__init__(name=f"feed-{channel.name}", daemon=True)
         self._objects = objects
         self._channel = channel
-        self._data = data
+        self._folder = os.open(data, os.O_RDONLY | os.O_DIRECTORY)
         self._failed = failed
-        os.mkfifo(self._fifo(0))
+        os.mkfifo(self._fifo(0), dir_fd=self._folder)
 
-    def _fifo(self, epoch: int) -> Path:
-        return self._data / f"{self._channel.name}_{epoch}"
+    def _fifo(self, epoch: int) -> str:
+        return f"{self._channel.name}_{epoch}"
 
     def run(self) -> None:
         epoch, going_on = 0, True
         while going_on:
-            descriptor = os.open(self._fifo(epoch), os.O_WRONLY)  # waits until the algorithm opens it
-            os.mkfifo(self._fifo(epoch + 1))
+            descriptor = open_fifo(self._folder, self._fifo(epoch))
+            os.mkfifo(self._fifo(epoch + 1), dir_fd=self._folder)
             going_on = feed(descriptor, self._content(epoch), self._failed)
             epoch += 1
 

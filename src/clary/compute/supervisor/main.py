@@ -16,7 +16,7 @@ from typing import Any
 
 from clary.compute.runner import job_directory, lock
 from clary.compute.runner.observation import Observation
-from clary.compute.supervisor import channels, failures, feeding, upload
+from clary.compute.supervisor import beneath, channels, failures, feeding, upload
 from clary.compute.supervisor.checkpoints import Checkpoints
 from clary.compute.supervisor.child import Child
 from clary.compute.supervisor.failures import JobError, PeerLost, StopRequested
@@ -174,13 +174,13 @@ class Supervisor:
         if uri := script.intermediate_output:
             directory, scratch = self.opt_ml.root / "output" / "intermediate", self.directory / "intermediate.part"
             directory.mkdir(exist_ok=True)
-            self.intermediate = Checkpoints(self.objects, uri, directory, scratch, self.signals.failed)
+            self.intermediate = Checkpoints(self.objects, uri, self.opt_ml.root, directory, scratch, self.signals.failed)
             self.intermediate.start()
 
     def _restored(self, config: dict[str, Any]) -> Checkpoints:
         directory = self.opt_ml.below(config.get("LocalPath", CHECKPOINTS))
         scratch = self.directory / "checkpoint.part"
-        checkpoints = Checkpoints(self.objects, config["S3Uri"], directory, scratch, self.signals.failed)
+        checkpoints = Checkpoints(self.objects, config["S3Uri"], self.opt_ml.root, directory, scratch, self.signals.failed)
         checkpoints.restore(self.objects)
         return checkpoints
 
@@ -232,10 +232,7 @@ class Supervisor:
 
     def _failure_file(self) -> str:
         """The first bytes of what the program itself wrote to `/opt/ml/output/failure`."""
-        if not self.opt_ml.failure.is_file():
-            return ""
-        with self.opt_ml.failure.open(errors="replace") as file:
-            return file.read(failures.LONGEST_REASON)
+        return beneath.read_text(self.opt_ml.root, self.opt_ml.failure, failures.LONGEST_REASON)
 
     def _fail(self, reason: str, failure: dict[str, str] | None) -> None:
         """The first failure is the job's; what fails after it, only we want to know."""
@@ -252,7 +249,7 @@ class Supervisor:
         outcome = self.record.outcome
         others = self.peers.endings(outcome)
         hosts = [self.opt_ml, *(OptMl.of(host) for host, seen in others.items() if seen.state == "EXITED")]
-        models, outputs = [host.model for host in hosts], [host.output_data for host in hosts]
+        models, outputs = [(host.root, host.model) for host in hosts], [(host.root, host.output_data) for host in hosts]
         store = functools.partial(upload.store, self.objects.unstoppable(), job=self.spec.name, output=self.spec.output)
         if _is_whole(outcome, list(others.values())) and (outcome == "Completed" or upload.union(models)):
             self.journal.status("Uploading")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from clary.compute.supervisor import channels, feeding, processing_layout
+from clary.compute.supervisor import beneath, channels, feeding, processing_layout
 from clary.compute.supervisor.channels import Channel
 from clary.compute.supervisor.checkpoints import Checkpoints
 from clary.compute.supervisor.main import Supervisor, naming, supervise
@@ -85,7 +85,9 @@ class ProcessingSupervisor(Supervisor):
 
     def _uploader(self, output: dict[str, Any], scratch: Path) -> Checkpoints:
         directory = self.opt_ml.below(output["LocalPath"])
-        return Checkpoints(self.objects, output["S3Uri"], directory, scratch, self.signals.failed, self._encryption())
+        return Checkpoints(
+            self.objects, output["S3Uri"], self.opt_ml.root, directory, scratch, self.signals.failed, self._encryption()
+        )
 
     def _encryption(self) -> dict[str, str]:
         return encryption(self.spec.request.get("ProcessingOutputConfig", {}))
@@ -107,13 +109,10 @@ class ProcessingSupervisor(Supervisor):
         bucket, prefix = parse_uri(output["S3Uri"])
         base = f"{prefix.rstrip('/')}/" if prefix else ""
         objects, keys = self.objects.unstoppable(), self._encryption()
-        for path in files(directory):
+        for path in files(self.opt_ml.root, directory):
             objects.upload(path, bucket, base + path.relative_to(directory).as_posix(), keys)
 
     def _message(self) -> str:
         """The first bytes of what the program left in `/opt/ml/output/message`."""
         path = self.opt_ml.root / "output" / "message"
-        if not path.is_file():
-            return ""
-        with path.open(errors="replace") as file:
-            return file.read(_LONGEST_MESSAGE).strip()
+        return beneath.read_text(self.opt_ml.root, path, _LONGEST_MESSAGE).strip()

@@ -13,7 +13,11 @@ from clary.compute.supervisor.objects import Objects, parse_uri
 _GZIP_LEVEL = 6
 
 
-def store(objects: Objects, sources: Sequence[Path], name: str, job: str, output: dict[str, Any]) -> tuple[str, int]:
+Source = tuple[Path, Path]
+"""A job host's `/opt/ml`, and the directory below it whose files are meant."""
+
+
+def store(objects: Objects, sources: Sequence[Source], name: str, job: str, output: dict[str, Any]) -> tuple[str, int]:
     """Store the content of the directories `sources` as `<S3OutputPath>/<job>/output/<name>.tar.gz`; its URI and stored bytes.
 
     `output` is the job's OutputDataConfig. With CompressionType NONE the files go below `…/output/<name>/`.
@@ -21,7 +25,7 @@ def store(objects: Objects, sources: Sequence[Path], name: str, job: str, output
     base = f"{output['S3OutputPath'].rstrip('/')}/{job}/output/{name}"
     if output.get("CompressionType") == "NONE":
         return _store_files(objects, sources, f"{base}/", encryption(output))
-    archive = sources[0].parent / f".{name}.tar.gz"
+    archive = sources[0][0].parent.parent / f"{name}.tar.gz"  # where the program can have put nothing in its place
     pack(sources, archive)
     objects.upload(archive, *parse_uri(f"{base}.tar.gz"), encryption(output))
     size = archive.stat().st_size
@@ -29,7 +33,7 @@ def store(objects: Objects, sources: Sequence[Path], name: str, job: str, output
     return f"{base}.tar.gz", size
 
 
-def _store_files(objects: Objects, sources: Sequence[Path], uri: str, keys: dict[str, str]) -> tuple[str, int]:
+def _store_files(objects: Objects, sources: Sequence[Source], uri: str, keys: dict[str, str]) -> tuple[str, int]:
     total = 0
     bucket, prefix = parse_uri(uri)
     for name, path in union(sources):
@@ -44,31 +48,36 @@ def encryption(output: dict[str, Any]) -> dict[str, str]:
     return {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": key} if key else {}
 
 
-def files(directory: Path) -> Iterator[Path]:
-    """Regular files below `directory`, in order. A link counts as the file it leads to, but only inside `directory`."""
+def files(opt_ml: Path, directory: Path) -> Iterator[Path]:
+    """Regular files below `directory`, in order. A link counts as the file it leads to, but only inside `directory`.
+
+    Of a directory that the program replaced by a link that leads out of `opt_ml` there are none.
+    """
     root = directory.resolve()
+    if not root.is_relative_to(opt_ml.resolve()):
+        return
     for path in sorted(directory.rglob("*")):
         if path.is_file() and path.resolve().is_relative_to(root):
             yield path
 
 
-def union(directories: Sequence[Path]) -> list[tuple[str, Path]]:
-    """(Name, path) of the files below all `directories`, in order of names. Of files with one name the first is taken."""
+def union(sources: Sequence[Source]) -> list[tuple[str, Path]]:
+    """(Name, path) of the files below all directories, in order of names. Of files with one name the first is taken."""
     found: dict[str, Path] = {}
-    for directory in directories:
-        for path in files(directory):
+    for opt_ml, directory in sources:
+        for path in files(opt_ml, directory):
             found.setdefault(path.relative_to(directory).as_posix(), path)
     return sorted(found.items())
 
 
-def pack(directories: Sequence[Path], archive: Path) -> None:
+def pack(sources: Sequence[Source], archive: Path) -> None:
     """A tar with the directories' roots as its root: equal content gives equal bytes, whoever packs it when."""
     with (
         archive.open("wb") as raw,
         gzip.GzipFile("", "wb", _GZIP_LEVEL, raw, mtime=0) as compressed,
         tarfile.open(fileobj=compressed, mode="w", format=tarfile.PAX_FORMAT) as tar,
     ):
-        for name, path in union(directories):
+        for name, path in union(sources):
             with path.open("rb") as content:
                 tar.addfile(_entry(name, path), content)
 

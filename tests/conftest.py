@@ -24,10 +24,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 
 START_SECONDS = 30
 STOP_SECONDS = 30
+
+_CURRENT = hypothesis.settings()  # in CI hypothesis draws the same examples every time
+hypothesis.settings.register_profile("busy", _CURRENT, deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("busy")
+"""How long an example takes is the machine's affair."""
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -119,7 +119,8 @@ class TrainingJobs:
         job = TRAINING_JOB.find(ctx, request)
         if job.status not in FINISHED:
             raise ResourceInUse(f"The training job {job.name} is in status {job.status}; stop it and wait before deleting it")
-        tuning = ctx.platform.resources.by_arn(job.document.get("TuningJobArn", ""))
+        parent = job.document.get("TuningJobArn")
+        tuning = ctx.platform.resources.by_arn(parent) if parent else None
         if tuning is not None and tuning.status not in FINISHED:
             raise ResourceInUse(
                 f"The training job {job.name} belongs to the hyperparameter tuning job {tuning.name}, which still needs it "

@@ -95,11 +95,12 @@ def strict_server(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def running(server, strict_server, tmp_path_factory):
-    """All journeys whose environment is there, started together: name -> Running."""
+def running(request, server, strict_server, tmp_path_factory):
+    """All journeys that were asked for and whose environment is there, started together: name -> Running."""
     folder = tmp_path_factory.mktemp("journeys")
-    ready = {name: journey for name, journey in JOURNEYS.items() if journey.bin.is_dir()}
-    if not has_index(folder):
+    asked = {item.callspec.params["name"] for item in request.session.items if item.path == Path(__file__)}
+    ready = {name: journey for name, journey in JOURNEYS.items() if name in asked and journey.bin.is_dir()}
+    if any(journey.installs for journey in ready.values()) and not has_index(folder):
         ready = {name: journey for name, journey in ready.items() if not journey.installs}
     started = {name: Running(journey, server.data, folder / name, {}, []) for name, journey in ready.items()}
     data, keys, endpoint = strict_server
@@ -138,7 +139,12 @@ def write_data(folder: Path) -> None:
     np.savetxt(folder / "digits.csv", np.column_stack([digits, images]), delimiter=",", fmt="%g")
 
 
-@pytest.mark.parametrize("name", [*JOURNEYS, STRICT])
+def _named(name):
+    """One that installs packages takes as long as pip does."""
+    return pytest.param(name, marks=pytest.mark.slow) if name in JOURNEYS and JOURNEYS[name].installs else name
+
+
+@pytest.mark.parametrize("name", [_named(name) for name in (*JOURNEYS, STRICT)])
 def test_an_unmodified_client_trains_deploys_and_predicts(running, name):
     if name not in running:
         pytest.skip(f"the environment {JOURNEYS[name].environment} (`make test` makes it) or a package index is not there")

@@ -139,6 +139,6 @@ def test_the_first_program_of_the_manual_runs(tmp_path):
         sys.executable,
         "train.py",
     ]
-    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=180)
+    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=600)
     assert ran.returncode == 0, ran.stderr
     assert ran.stdout.startswith("Completed")
